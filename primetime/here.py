@@ -1,0 +1,54 @@
+"""What a role's deploy may ask about the host it is running on, and about its neighbours.
+
+Everything comes from the inventory (primetime/inventory.py put it into the host's data), so it is the same under
+`bin/primetime`, plain `pyinfra`, and with a host limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pyinfra import host
+
+from primetime.settings import Settings, from_data
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A host of the cluster: node name (resolvable on every host) and address."""
+
+    name: str
+    address: str
+
+
+def mine(cls: type[S]) -> S:
+    """This host's settings of one class: `mine(Redis).maxmemory_mb`."""
+    return from_data(cls, host.data)
+
+
+def peers(group: str) -> list[Peer]:
+    """The hosts of a role (`zookeeper`) or daemon (`hdfs_namenode`), in order of name."""
+    return [Peer(**peer) for peer in host.data.cluster.get(group, [])]
+
+
+def address() -> str:
+    """This host's own address: what daemons bind to."""
+    return str(host.data.address)
+
+
+def heap_mb(group: str) -> int:
+    """The heap of one JVM daemon here, from the size that the topology gives this host."""
+    return int(host.data.heap_mb[group])
+
+
+def shows() -> list[str]:
+    """The declared shows."""
+    return list(host.data.shows)
+
+
+def artifacts(kind: str) -> str:
+    """Where the controlling machine keeps what it built for hosts (`jars`, `shipper`): a local folder or file."""
+    return str(host.data.artifacts[kind])
