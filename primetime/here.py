@@ -39,6 +39,11 @@ def address() -> str:
     return str(host.data.address)
 
 
+def name() -> str:
+    """This host's node name, which every host resolves."""
+    return str(host.data.node_name)
+
+
 def heap_mb(group: str) -> int:
     """The heap of one JVM daemon here, from the size that the topology gives this host."""
     return int(host.data.heap_mb[group])

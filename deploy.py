@@ -1,0 +1,37 @@
+"""Roles in start order, one line each. `bin/primetime converge` runs this, and so does plain pyinfra:
+
+pyinfra inventories/demo.py deploy.py
+"""
+
+from pyinfra import host
+
+from roles.base.deploy import base
+from roles.collector.deploy import collector
+from roles.hbase.deploy import hbase_master, hbase_regionserver, hbase_tables, hbase_thrift
+from roles.hdfs.deploy import hdfs_datanode, hdfs_namenode
+from roles.redis.deploy import redis
+from roles.shipper.deploy import shipper
+from roles.zookeeper.deploy import zookeeper
+
+if "base" in host.groups:
+    base()
+if "redis" in host.groups:
+    redis()
+if "zookeeper" in host.groups:
+    zookeeper()
+if "hdfs_namenode" in host.groups:
+    hdfs_namenode()
+if "hdfs_datanode" in host.groups:
+    hdfs_datanode()
+if "hbase_master" in host.groups:
+    hbase_master()
+if "hbase_regionserver" in host.groups:
+    hbase_regionserver()
+if "hbase_thrift" in host.groups:
+    hbase_thrift()
+if "hbase_master" in host.groups:
+    hbase_tables()
+if "collector" in host.groups:
+    collector()
+if "shipper" in host.groups:
+    shipper()

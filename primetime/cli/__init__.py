@@ -1,0 +1,68 @@
+"""The command line: one file per verb, each with `add(parser)` and `run(arguments, console) -> exit code`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+from primetime.console import Console
+from primetime.errors import PrimetimeError
+
+VERBS = {
+    "demo": "everything: machines, converge, verify, a rehearsal, where to look",
+    "up": "make the machines of a topology",
+    "plan": "what up would change",
+    "converge": "roles onto hosts",
+    "verify": "prove every promise of every role on the live hosts",
+    "status": "what is running, and where",
+    "ssh": "onto a host, or one command there",
+    "down": "remove all of it, and prove it",
+    "rehearse": "a burst of numbered updates, then the certificate",
+    "events": "stored events of a show by position, as JSON lines",
+    "test": "the suite",
+}
+
+
+def main() -> NoReturn:
+    arguments = _parser(sys.argv[1:]).parse_args()
+    console = Console(as_json=getattr(arguments, "json", False))
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        sys.exit(import_module(f"primetime.cli.{arguments.verb}").run(arguments, console))
+    except PrimetimeError as error:
+        console.complain(f"primetime: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        console.complain("primetime: stopped by Ctrl-C; the same command goes on from here, `down` removes all")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: nobody is left to tell
+        sys.exit(1)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    """The parser for one command line: only the verb in use is imported, so that each starts quickly."""
+    verb = next((word for word in words if word in VERBS), None)
+    parser = argparse.ArgumentParser(
+        prog="primetime", description="Provision, scale and verify the cluster that takes a prime-time burst."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, does in VERBS.items():
+        sub = verbs.add_parser(name, help=does, description=does[0].upper() + does[1:] + ".")
+        if name == verb:
+            import_module(f"primetime.cli.{name}").add(sub)
+    return parser
+
+
+def add_topology(parser: argparse.ArgumentParser) -> None:
+    """-t/--topology and --json, which nearly every verb has."""
+    parser.add_argument("-t", "--topology", default="demo", help="a name in inventories/, or a path (default: demo)")
+    parser.add_argument("--json", action="store_true", help="end standard output with one JSON object on one line")

@@ -1,0 +1,46 @@
+"""`converge`: roles onto hosts."""
+
+from __future__ import annotations
+
+import argparse
+
+from primetime.cli import add_topology
+from primetime.console import Console
+from primetime.converge import ConvergeReport, converge
+from primetime.providers import driver_for
+from primetime.topology import load
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add_topology(parser)
+    parser.add_argument("--dry", action="store_true", help="only say what would change")
+    parser.add_argument("--limit", default="", metavar="NODE,NODE", help="these nodes only")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    topology = load(arguments.topology)
+    limit = [name for name in arguments.limit.split(",") if name]
+    with driver_for(topology).ex_lock("converge"), console.stage("converge"):
+        report = converge(arguments.topology, dry=arguments.dry, limit=limit, progress=console.progress)
+    tell(console, report, dry=arguments.dry)
+    console.result(
+        {
+            "topology": topology.name,
+            "changed": report.changed,
+            "changes": [{"node": node, "operation": operation} for node, operation in report.changes],
+            "failed": [vars(failure) for failure in report.failures],
+        }
+    )
+    return 1 if report.failures else 0
+
+
+def tell(console: Console, report: ConvergeReport, *, dry: bool) -> None:
+    """What a converge did, for people."""
+    if dry:
+        for node, operation in report.changes:
+            console.say(f"would change {node}: {operation}")
+    word = "would change" if dry else "changed"
+    said = f"{report.changed} of {report.operations} operations {word} something" if report.changed else "no changes"
+    console.say(said)
+    for failure in report.failures:
+        console.complain(f"primetime: {failure}")

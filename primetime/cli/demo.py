@@ -1,0 +1,73 @@
+"""`demo`: everything, from nothing to a certificate: machines, converge, verify, a rehearsal, where to look."""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from primetime import artifacts, machines, preflight
+from primetime.cli import add_topology, status
+from primetime.cli import converge as converge_verb
+from primetime.cli import rehearse as rehearse_verb
+from primetime.cli import verify as verify_verb
+from primetime.console import Console
+from primetime.converge import converge
+from primetime.errors import NotAsDeclared, PrimetimeError
+from primetime.inventory import live
+from primetime.providers import driver_for
+from primetime.quantities import count
+from primetime.rehearsal.run import Plan
+from primetime.topology import Topology, load
+from primetime.verify import verify
+
+# seconds of a first run on 2 cores with an empty cache; a machine's own last run replaces them
+ESTIMATES = {"install": 20.0, "machines": 60.0, "converge": 90.0, "verify": 10.0, "rehearse": 15.0}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add_topology(parser)
+    parser.add_argument("--updates", default="1e5", help="how many the rehearsal sends (default: 1e5)")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    topology = load(arguments.topology)
+    preflight.require_root("demo")
+    console.expect("demo", list(ESTIMATES), ESTIMATES)
+    with console.stage("install"):
+        preflight.install(preflight.missing(preflight.DEMO), console.progress)
+    with driver_for(topology).ex_lock("demo"):
+        code, result = _everything(topology, arguments, console)
+    console.remember("demo")
+    console.result({**result, "stages": console.stages})
+    return code
+
+
+def _everything(topology: Topology, arguments: argparse.Namespace, console: Console) -> tuple[int, dict[str, Any]]:
+    with console.stage("machines"), ThreadPoolExecutor(max_workers=2) as pool:
+        groups = topology.all_groups()
+        built = pool.submit(artifacts.ensure, groups, console.progress)
+        made = machines.up(topology, console.progress)
+        built.result()
+    inventory = live(topology)
+    with console.stage("converge"):
+        report = converge(arguments.topology, progress=console.progress)
+    if report.failures:
+        failures = "\n".join(str(failure) for failure in report.failures)
+        raise PrimetimeError(f"{failures}\nmend this, then run the same again: it goes on from here")
+    with console.stage("verify"):
+        verified = verify(inventory, arguments.topology, console.progress)
+    if verified.failed:
+        raise NotAsDeclared("\n".join(f"not kept: {broken}" for broken in verified.failed))
+    with console.stage("rehearse"):
+        plan = Plan(show=topology.shows[0], updates=count(arguments.updates), seconds=5.0)
+        certificate = rehearse_verb.burst(inventory, plan, console)
+    status.tell(console, inventory)
+    console.say()
+    console.say(f"{made} machines made or started")
+    converge_verb.tell(console, report, dry=False)
+    verify_verb.tell(console, verified)
+    for sentence in certificate.sentences():
+        console.say(sentence)
+    result = {**status.summary(inventory), "changed": made + report.changed, "certificate": certificate.to_json()}
+    return (0 if certificate.passed else 3), result

@@ -1,0 +1,60 @@
+"""`rehearse`: a burst of numbered updates through the real path, then the certificate."""
+
+from __future__ import annotations
+
+import argparse
+
+from primetime.cli import add_topology
+from primetime.console import Console
+from primetime.errors import UsageError
+from primetime.hbase import Hbase
+from primetime.inventory import Inventory, live
+from primetime.paths import home
+from primetime.providers import driver_for
+from primetime.quantities import count, seconds
+from primetime.rehearsal.certificate import Certificate, check
+from primetime.rehearsal.run import Plan, rehearse
+from primetime.topology import load
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add_topology(parser)
+    parser.add_argument("--updates", default="1e5", help="how many, for example 1e6 (default: 1e5)")
+    parser.add_argument("--in", dest="seconds", default="5s", help="spread over this long, for example 5s (default)")
+    parser.add_argument("--batch", default="10", help="updates in one request, 1 to 100 (default: 10)")
+    parser.add_argument("--connections", default="64", help="connections held open (default: 64)")
+    parser.add_argument("--show", help="a declared show (default: the topology's first)")
+    parser.add_argument("--check", metavar="RUN", help="send nothing: compare a finished run with HBase once more")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    inventory = live(load(arguments.topology))
+    show = arguments.show or inventory.topology.shows[0]
+    if show not in inventory.topology.shows:
+        declared = ", ".join(inventory.topology.shows)
+        raise UsageError(f"show {show} is not declared in {arguments.topology}: choose from {declared}")
+    plan = Plan(
+        show=show,
+        updates=count(arguments.updates),
+        seconds=seconds(arguments.seconds),
+        batch=count(arguments.batch),
+        connections=count(arguments.connections),
+    )
+    with driver_for(inventory.topology).ex_lock("rehearse"), console.stage("rehearse"):
+        certificate = again(inventory, arguments.check) if arguments.check else burst(inventory, plan, console)
+    for sentence in certificate.sentences():
+        console.say(sentence)
+    console.result(certificate.to_json())
+    return 0 if certificate.passed else 3
+
+
+def again(inventory: Inventory, run: str) -> Certificate:
+    """The certificate of a finished run, made anew from its record and what HBase holds now."""
+    return check(home() / "runs" / run, Hbase(*inventory.endpoint("hbase_thrift", "thrift")))
+
+
+def burst(inventory: Inventory, plan: Plan, console: Console) -> Certificate:
+    """One rehearsal against the live nodes; its record is kept under PRIMETIME_HOME."""
+    collectors = inventory.every_endpoint("collector", "events")
+    thrift = inventory.endpoint("hbase_thrift", "thrift")
+    return rehearse(plan, collectors, thrift, home() / "runs", console.progress)

@@ -1,0 +1,68 @@
+"""`status`: what is running, and where."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from primetime import machines
+from primetime.cli import add_topology
+from primetime.console import Console, table
+from primetime.inventory import Inventory, live
+from primetime.topology import load
+
+# name in --json → (inventory group, endpoint name)
+ENDPOINTS = {"collector": ("collector", "events"), "thrift": ("hbase_thrift", "thrift"), "redis": ("redis", "redis")}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    add_topology(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    topology = load(arguments.topology)
+    found = machines.found(topology)
+    stopped = [node.name for node in topology.nodes if found.get(node.name) != "running"]
+    if stopped:
+        for node in topology.nodes:
+            console.say(f"{node.name}: {found.get(node.name, 'not there')}")
+        console.say(f"bin/primetime up -t {arguments.topology} makes and starts what is missing")
+        console.result({"topology": topology.name, "nodes": [], "down": stopped})
+        return 3
+    inventory = live(topology)
+    tell(console, inventory)
+    console.result(summary(inventory))
+    return 0
+
+
+def summary(inventory: Inventory) -> dict[str, Any]:
+    """What `demo` and `status` print for programs."""
+    topology = inventory.topology
+    endpoints = {
+        name: "{}:{}".format(*inventory.endpoint(group, endpoint))
+        for name, (group, endpoint) in ENDPOINTS.items()
+        if topology.in_group(group)
+    }
+    return {
+        "topology": topology.name,
+        "changed": 0,
+        "stages": [],
+        "nodes": [
+            {"name": node.name, "address": inventory.located[node.name].address, "groups": list(node.groups)}
+            for node in topology.nodes
+        ],
+        "shows": list(topology.shows),
+        "endpoints": endpoints,
+    }
+
+
+def tell(console: Console, inventory: Inventory) -> None:
+    """The table of nodes and what they expose, for people."""
+    rows = []
+    for node in inventory.topology.nodes:
+        address = inventory.located[node.name].address
+        for group, endpoint in inventory.endpoints(node, inventory.topology.settings):
+            bound = "127.0.0.1" if endpoint.loopback else address
+            open_to = ", ".join(endpoint.open_to) or "this host"
+            rows.append((node.name, group.replace("_", "/", 1), endpoint.name, f"{bound}:{endpoint.port}", open_to))
+    console.say(table(rows, ("node", "role", "endpoint", "address", "open to")))

@@ -1,0 +1,44 @@
+"""`test`: lint, types and the suite; recovers first from what a run that died left behind."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from primetime import preflight
+from primetime.console import Console
+from primetime.drivers.nspawn import leftovers
+from primetime.paths import REPO
+
+CHECKS = (
+    ("ruff", ["ruff", "check", "-q", "."]),
+    ("format", ["ruff", "format", "-q", "--check", "."]),
+    ("types", ["mypy"]),
+)
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="also what takes long")
+    parser.add_argument("pytest", nargs=argparse.REMAINDER, help="-- ARGUMENTS...: for pytest, in place of all tests")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    preflight.require_root("test")
+    lacking = preflight.missing(preflight.TEST, preflight.TEST_MODULES)
+    preflight.install(lacking, console.progress)
+    for thing in leftovers.sweep("test-"):
+        console.complain(f"primetime: removed what an earlier run left: {thing}")
+    words = arguments.pytest[1:] if arguments.pytest[:1] == ["--"] else arguments.pytest
+    if not words:
+        for name, command in CHECKS:
+            console.progress(name)
+            done = subprocess.run([sys.executable, "-m", *command], cwd=REPO)
+            if done.returncode:
+                console.complain(f"primetime: {name} failed: see above")
+                return 1
+    try:
+        tests = [sys.executable, "-m", "pytest", "--durations=10", *(["--everything"] if arguments.all else []), *words]
+        return subprocess.run(tests, cwd=REPO).returncode
+    finally:
+        leftovers.sweep("test-")

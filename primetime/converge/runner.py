@@ -1,0 +1,122 @@
+"""The child's side of a converge: `python -m primetime.converge.runner TOPOLOGY [--dry] [--limit a,b]`.
+
+Standard output carries JSON lines only: {"progress": "..."} and at last the result. pyinfra's log goes to standard
+error. Started by primetime.converge.run.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import logging  # noqa: E402
+import sys  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pyinfra  # noqa: E402
+from pyinfra.api.config import Config  # noqa: E402
+from pyinfra.api.connect import connect_all, disconnect_all  # noqa: E402
+from pyinfra.api.exceptions import PyinfraError  # noqa: E402
+from pyinfra.api.inventory import Inventory as Hosts  # noqa: E402
+from pyinfra.api.operations import run_ops  # noqa: E402
+from pyinfra.api.state import State, StateStage  # noqa: E402
+from pyinfra.context import ctx_config, ctx_inventory, ctx_state  # noqa: E402
+from pyinfra_cli.exceptions import CliError, UnexpectedExternalError  # noqa: E402
+from pyinfra_cli.util import load_deploy_file  # noqa: E402
+
+from primetime.converge import connector  # noqa: E402
+from primetime.converge.plan import effective_changes, performed_changes  # noqa: E402
+from primetime.converge.watch import Watch  # noqa: E402
+from primetime.errors import PrimetimeError  # noqa: E402
+from primetime.inventory import Inventory, check_host_data, group_data, groups_of, live  # noqa: E402
+from primetime.paths import REPO  # noqa: E402
+from primetime.topology import load  # noqa: E402
+
+
+def tell(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def main() -> None:
+    arguments = _arguments()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    connector.install()
+    pyinfra.is_cli = True  # so that operations are ordered by their place in deploy.py
+    try:
+        inventory = live(load(arguments.topology))
+        state = _state(inventory, arguments.limit.split(",") if arguments.limit else [])
+        try:
+            tell(_converge(state, arguments.dry))
+        finally:
+            disconnect_all(state)
+    except (PrimetimeError, PyinfraError, CliError, UnexpectedExternalError) as error:
+        tell({"error": str(error) if isinstance(error, PrimetimeError) else f"pyinfra: {_sentence(error)}"})
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("topology")
+    parser.add_argument("--dry", action="store_true")
+    parser.add_argument("--limit", default="")
+    return parser.parse_args()
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, UnexpectedExternalError):
+        # pyinfra wraps whatever a deploy file raised; the cause says more than the wrapper
+        return f"{error.filename}: {type(error.exception).__name__}: {error.exception}"
+    return str(error)
+
+
+def _state(inventory: Inventory, limit: list[str]) -> State:
+    """A pyinfra state over the live nodes, with group_data, checked, not yet connected."""
+    groups = groups_of(inventory)
+    state = State(check_for_changes=True)
+    state.cwd = str(REPO)
+    ctx_state.set(state)
+    overrides = group_data()
+    named = {name: (hosts, dict(overrides.get(name, {}))) for name, hosts in groups.items() if name != "all"}
+    hosts = Hosts((groups["all"], dict(overrides.get("all", {}))), **named)
+    for host in hosts:
+        check_host_data(host.data.dict(), host.name)
+        host.connector_cls = connector.FastSSH
+    config = Config(DIFF=True)
+    ctx_config.set(config)
+    ctx_inventory.set(hosts)
+    config.lock_current_state()
+    state.init(hosts, config, initial_limit=[hosts.get_host(name) for name in limit] if limit else None)
+    return state
+
+
+def _converge(state: State, dry: bool) -> dict[str, Any]:
+    watch = Watch(tell)
+    state.add_callback_handler(watch)
+    state.set_stage(StateStage.Connect)
+    connect_all(state)
+    state.set_stage(StateStage.Prepare)
+    tell({"progress": f"looking at {len(state.activated_hosts)} hosts"})
+    load_deploy_file(state, str(REPO / "deploy.py"))
+    operations = sum(len(ops) for ops in state.ops.values())
+    wanted = effective_changes(state)
+    tell({"progress": f"{len(wanted)} of {operations} operations would change something"})
+    unreachable = [{"host": host.name, "operation": "connect", "said": ""} for host in state.failed_hosts]
+    # With no change wanted there is nothing that a later operation could still see: the plan is exact.
+    if dry or not wanted:
+        return {"operations": operations, "changes": wanted, "failures": unreachable}
+    state.set_stage(StateStage.Execute)
+    watch.expect(len(state.get_op_order()))
+    try:
+        run_ops(state)
+    except PyinfraError:
+        if not watch.failures:  # "no hosts remaining" after failures that are told one by one is no news
+            raise
+    return {
+        "operations": operations,
+        "changes": performed_changes(state),
+        "failures": unreachable + watch.failures,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Topology and live nodes → what pyinfra, testinfra and the status table need to know of each host.
+
+Called by inventories/*.py (plain pyinfra), by converge, verify, status and the rehearsal.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from types import ModuleType
+from typing import Any
+
+from primetime import artifacts, sizing
+from primetime.endpoints import Endpoint
+from primetime.errors import PrimetimeError, UsageError
+from primetime.paths import REPO
+from primetime.providers import driver_for
+from primetime.settings import exposes, from_data, known, problems
+from primetime.topology import NodeSpec, Topology, load
+
+
+@dataclass(frozen=True)
+class Located:
+    """A live node's way in: its address and how ssh reaches it."""
+
+    address: str
+    ssh_key: str
+    known_hosts: str
+    ssh_config: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A topology whose nodes are live."""
+
+    topology: Topology
+    located: Mapping[str, Located]
+
+    @cached_property
+    def cluster(self) -> dict[str, list[dict[str, str]]]:
+        """Inventory group → its hosts, as {name, address}."""
+        return {
+            group: [
+                {"name": node.name, "address": self.located[node.name].address}
+                for node in self.topology.in_group(group)
+            ]
+            for group in self.topology.all_groups()
+        }
+
+    def data(self, node: NodeSpec) -> dict[str, Any]:
+        """All that roles and promises may know of one host (group_data not included)."""
+        where = self.located[node.name]
+        return {
+            **self.topology.settings,
+            "ssh_hostname": where.address,
+            "ssh_user": "root",
+            "ssh_key": where.ssh_key,
+            "ssh_known_hosts_file": where.known_hosts,
+            "ssh_strict_host_key_checking": "yes",
+            "node_name": node.name,
+            "address": where.address,
+            "memory_mb": node.memory_mb,
+            "heap_mb": heap_mb(node),
+            "cluster": self.cluster,
+            "shows": list(self.topology.shows),
+            "artifacts": artifacts.ensure(node.groups),
+        }
+
+    def endpoints(self, node: NodeSpec, data: Mapping[str, Any]) -> list[tuple[str, Endpoint]]:
+        """(inventory group, endpoint) of everything that one host exposes."""
+        return [
+            (group, endpoint)
+            for group in node.groups
+            if group in known()
+            for endpoint in exposes(from_data(known()[group], data))
+        ]
+
+    def endpoint(self, group: str, name: str) -> tuple[str, int]:
+        """(address, port) of an endpoint on the first host of a group; UsageError when the topology has none."""
+        return self.every_endpoint(group, name)[0]
+
+    def every_endpoint(self, group: str, name: str) -> list[tuple[str, int]]:
+        """(address, port) of an endpoint on each host of a group; UsageError when the topology has none."""
+        found = [
+            (self.located[node.name].address, endpoint.port)
+            for node in self.topology.in_group(group)
+            for owner, endpoint in self.endpoints(node, self.topology.settings)
+            if owner == group and endpoint.name == name
+        ]
+        if not found:
+            raise UsageError(f"topology {self.topology.name} has no {group}: add it to a group's roles")
+        return found
+
+
+def heap_mb(node: NodeSpec) -> dict[str, int]:
+    """JVM daemon → heap in MiB on this host."""
+    classes = {group: known()[group] for group in node.groups if group in known()}
+    weights = {group: cls.heap_weight for group, cls in classes.items() if hasattr(cls, "heap_weight")}
+    reserved = sum(getattr(cls, "reserved_mb", 0) for cls in classes.values())
+    return sizing.heaps(node.memory_mb, weights, reserved)
+
+
+def live(topology: Topology) -> Inventory:
+    """The inventory of a topology whose machines are up; PrimetimeError names those that are not."""
+    found = {node.name: node for node in driver_for(topology).list_nodes()}
+    missing = [node.name for node in topology.nodes if node.name not in found or found[node.name].state != "running"]
+    if missing:
+        raise PrimetimeError(
+            f"{topology.name}: {', '.join(missing)} not running: bin/primetime up -t {topology.name} makes them"
+        )
+    fields = ("address", "ssh_key", "known_hosts", "ssh_config")
+    located = {
+        node.name: Located(**{field: str(found[node.name].extra[field]) for field in fields}) for node in topology.nodes
+    }
+    return Inventory(topology, located)
+
+
+def pyinfra_groups(name: str) -> dict[str, Sequence[Any]]:
+    """Inventory groups for pyinfra: {"all": [(host, data)], "redis": [host], ...}."""
+    return groups_of(live(load(name)))
+
+
+def groups_of(inventory: Inventory) -> dict[str, Sequence[Any]]:
+    """The same, of an inventory at hand."""
+    nodes = inventory.topology.nodes
+    everyone = [(node.name, inventory.data(node)) for node in nodes]
+    groups: dict[str, Sequence[Any]] = {
+        group: [node.name for node in inventory.topology.in_group(group)] for group in inventory.topology.all_groups()
+    }
+    return {"all": everyone, **groups}
+
+
+@cache
+def group_data() -> Mapping[str, Mapping[str, Any]]:
+    """Group → its overrides in group_data/<group>.py, read as pyinfra itself reads them."""
+    return {
+        path.stem: {
+            name: value
+            for name, value in runpy.run_path(str(path)).items()
+            if not name.startswith("_") and not isinstance(value, ModuleType)
+        }
+        for path in sorted((REPO / "group_data").glob("*.py"))
+    }
+
+
+def check_host_data(data: Mapping[str, Any], host: str) -> None:
+    """Raise UsageError for any override that no role has, or of a wrong type (group_data is seen only here)."""
+    found = problems(data, f"data of {host}")
+    if found:
+        raise UsageError("\n".join(found))

@@ -1,0 +1,98 @@
+"""A topology's machines: made, started, removed; and the proof that nothing is left.
+
+Called by the verbs `up`, `down` and `demo`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from primetime.drivers.nspawn import leftovers
+from primetime.errors import NotAsDeclared
+from primetime.inventory import heap_mb
+from primetime.providers import driver_for
+from primetime.topology import NodeSpec, Topology
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that differs between wanted and found, and what mends it."""
+
+    action: str  # "create" or "start"
+    node: NodeSpec
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.node.name} ({self.node.memory_mb} MiB: {', '.join(self.node.groups)})"
+
+
+def plan(topology: Topology, found: dict[str, str]) -> list[Step]:
+    """Steps from what was found (node name → libcloud state) to what the topology declares."""
+    steps = []
+    for node in topology.nodes:
+        if node.name not in found:
+            steps.append(Step("create", node))
+        elif found[node.name] != "running":
+            steps.append(Step("start", node))
+    return steps
+
+
+def found(topology: Topology) -> dict[str, str]:
+    """Node name → libcloud state of every machine that this topology's provider holds for it."""
+    return {node.name: str(node.state) for node in driver_for(topology).list_nodes()}
+
+
+def undeclared(topology: Topology, found: dict[str, str]) -> list[str]:
+    """Machines that exist and that the topology does not declare (any more)."""
+    return sorted(found.keys() - {node.name for node in topology.nodes})
+
+
+def up(topology: Topology, progress: Progress) -> int:
+    """Make it so; returns how many machines were made or started. Waits until all answer ssh."""
+    for node in topology.nodes:
+        heap_mb(node)  # a host that is too small for its daemons is told before anything is made
+    driver = driver_for(topology)
+    exists = found(topology)
+    strangers = undeclared(topology, exists)
+    if strangers:
+        raise NotAsDeclared(
+            f"{topology.name} has machines that it does not declare: {', '.join(strangers)}: "
+            f"declare them, or remove all with bin/primetime down -t {topology.name} --yes"
+        )
+    steps = plan(topology, exists)
+    image = driver.ex_ensure_image(topology.image, progress=progress) if steps else None
+    nodes = {node.name: node for node in driver.list_nodes()}
+
+    def take(step: Step) -> None:
+        progress(str(step))
+        if step.action == "create":
+            driver.create_node(step.node.name, size=driver.ex_size(step.node.memory_mb), image=image)
+        else:
+            driver.start_node(nodes[step.node.name])
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(take, steps))
+    driver.ex_wait_for_ssh(driver.list_nodes())
+    return len(steps)
+
+
+def down(topology: Topology, progress: Progress) -> None:
+    """Remove every machine of a topology, and its network."""
+    driver = driver_for(topology)
+
+    def remove(node: Any) -> None:
+        progress(f"remove {node.name}")
+        driver.destroy_node(node)
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(remove, driver.list_nodes()))
+    driver.ex_destroy_network()
+
+
+def left(topology: Topology) -> list[str]:
+    """What is still there of a topology, found by looking: sentences, none when all is gone."""
+    return leftovers.find(topology.name)

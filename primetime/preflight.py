@@ -1,0 +1,66 @@
+"""What the controlling machine needs, and installing it: called by `demo` and `test`, which mend by themselves.
+
+Other verbs say what is missing and the command that mends it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+
+from primetime.errors import PrimetimeError
+
+# command that must exist → Debian package that brings it
+DEMO = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "mvn": "maven",
+}
+TEST = {**DEMO, "nginx": "nginx", "redis-server": "redis-server"}
+# what `test` needs that brings no command of its own
+TEST_MODULES = {
+    "/usr/share/nginx/modules-available/mod-http-lua.conf": "libnginx-mod-http-lua",
+    "/usr/share/lua/5.1/resty/core.lua": "lua-resty-core",
+}
+
+
+def missing(commands: dict[str, str], files: dict[str, str] | None = None) -> list[str]:
+    """Packages that are not on this machine, each once."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    lacking = [package for command, package in commands.items() if not shutil.which(command, path=path)]
+    lacking += [package for file, package in (files or {}).items() if not os.path.exists(file)]  # noqa: PTH110
+    return list(dict.fromkeys(lacking))
+
+
+def require_root(verb: str) -> None:
+    """PrimetimeError unless running as root: hosts need mounts, a bridge and namespaces."""
+    if os.geteuid() != 0:
+        raise PrimetimeError(f"{verb} makes machines and networks, which takes root: run it as root or with sudo")
+
+
+def require(packages: Iterable[str], verb: str) -> None:
+    """PrimetimeError naming what is missing and the command that mends it."""
+    packages = list(packages)
+    if packages:
+        raise PrimetimeError(f"{verb} needs {', '.join(packages)}: run 'apt-get install {' '.join(packages)}' as root")
+
+
+def install(packages: list[str], progress: Callable[[str], None]) -> None:
+    """Install Debian packages; PrimetimeError with apt's last words when that fails."""
+    if not packages:
+        return
+    progress(f"installing {', '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "--no-install-recommends", *packages]):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode and command[2] != "update":
+            words = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
+            raise PrimetimeError(
+                f"apt-get could not install {', '.join(packages)}: mend this, then run again:\n{words}"
+            )

@@ -1,0 +1,1 @@
+"""Base: names, log limits, and the tools that every other role counts on."""

@@ -1,0 +1,23 @@
+"""Base: what every host has, whatever it runs."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from primetime.endpoints import Endpoint
+
+
+@dataclass(frozen=True)
+class Base:
+    """Every host is in this group."""
+
+    group: ClassVar[str] = "base"
+    services: ClassVar[tuple[str, ...]] = ("ssh",)
+
+    ssh_port: int = 22
+    journal_max_mb: int = 64  # a test host's disk is its controlling machine's; a day's warnings fit in this
+
+    def exposes(self) -> list[Endpoint]:
+        return [Endpoint("ssh", self.ssh_port, open_to=["controller"], protocol="ssh")]
+
+
+SETTINGS = (Base,)

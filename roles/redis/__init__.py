@@ -1,0 +1,1 @@
+"""Redis: live counts of the show."""

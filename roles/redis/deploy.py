@@ -1,0 +1,41 @@
+"""Redis: Debian's server under a unit and a configuration of ours."""
+
+from pyinfra.api import deploy
+from pyinfra.operations import apt, files, systemd
+from pyinfra.operations.util import any_changed
+
+from primetime import here
+from roles.redis.settings import Redis
+
+
+@deploy("Redis")
+def redis() -> None:
+    apt.packages(name="Install Redis", packages=["redis-server"])
+    systemd.service(name="Stop the distribution's Redis", service="redis-server", running=False, enabled=False)
+    config = files.template(
+        name="Write redis.conf",
+        src="templates/redis/redis.conf.j2",
+        dest="/etc/primetime/redis/redis.conf",
+        user="redis",
+        group="redis",
+        mode="640",
+        redis=here.mine(Redis),
+        address=here.address(),
+    )
+    unit = files.template(
+        name="Write the Redis unit",
+        src="templates/redis/primetime-redis.service.j2",
+        dest="/etc/systemd/system/primetime-redis.service",
+        mode="644",
+    )
+    files.directory(
+        name="Make the data folder", path="/var/lib/primetime-redis", user="redis", group="redis", mode="750"
+    )
+    systemd.daemon_reload(name="Read the changed Redis unit", _if=unit.did_change)
+    systemd.service(
+        name="Restart Redis on its new configuration",
+        service="primetime-redis",
+        restarted=True,
+        _if=any_changed(config, unit),
+    )
+    systemd.service(name="Keep Redis running", service="primetime-redis", running=True, enabled=True)

@@ -1,0 +1,24 @@
+"""Redis: its knobs, and what it exposes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from primetime.endpoints import Endpoint
+
+
+@dataclass(frozen=True)
+class Redis:
+    """Live counts of the show; never the only copy of anything."""
+
+    group: ClassVar[str] = "redis"
+    services: ClassVar[tuple[str, ...]] = ("primetime-redis",)
+
+    port: int = 6379
+    maxmemory_mb: int = 160  # 15 minutes of identities at 9 bytes each leave room for 10 million events
+    appendfsync: str = "everysec"  # counts are recomputed from HBase when a crash loses their last second
+
+    def exposes(self) -> list[Endpoint]:
+        return [Endpoint("redis", self.port, open_to=["shipper", "monitoring", "controller"], protocol="redis")]
+
+
+SETTINGS = (Redis,)

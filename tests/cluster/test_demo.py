@@ -1,0 +1,125 @@
+"""An event goes in, a row comes out: the demo's whole cluster, through its own command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+
+from primetime.event import row_key, ulid
+from primetime.hbase import Hbase
+from primetime.paths import REPO
+from tests.conftest import Demo
+
+SHOW = "quiz-20261121"
+
+
+def wait_for(claim: Callable[[], bool], what: str, deadline_s: float = 30) -> None:
+    ends = time.monotonic() + deadline_s
+    while not claim():
+        assert time.monotonic() < ends, f"not within {deadline_s} s: {what}"
+        time.sleep(0.1)
+
+
+def post(demo: Demo, body: bytes) -> int:
+    host, port = demo.endpoint("collector")
+    request = urllib.request.Request(f"http://{host}:{port}/events", data=body, method="POST")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return int(answer.status)
+
+
+def test_every_rehearsed_event_is_found_again_in_hbase(demo: Demo) -> None:
+    certificate = demo.result["certificate"]
+    assert (certificate["sent"], certificate["acked"], certificate["stored"], certificate["missing"]) == (
+        100_000,
+        100_000,
+        100_000,
+        0,
+    )
+
+
+def test_a_posted_event_comes_back_with_its_very_bytes(demo: Demo) -> None:
+    event_id = ulid(time.time_ns() // 1_000_000, 7)
+    event = b'{"id":"%s", "pos_ms":7200000,"show":"%s","user":"u1","type":"join","data":{"n":1.0e2}}' % (
+        event_id.encode(),
+        SHOW.encode(),
+    )
+    assert post(demo, b"[" + event + b"]") == 204
+    wait_for(
+        lambda: event.decode() in demo.run("events", SHOW, "--from", "120:00", "--to", "120:01").stdout.splitlines(),
+        "the event in HBase",
+    )
+
+
+def test_redis_counts_what_hbase_stores(demo: Demo) -> None:
+    stored = demo.json("events", SHOW)["events"]
+    host, port = demo.endpoint("redis")
+    client = redis.Redis(host, port)
+    wait_for(lambda: int(client.get(f"total:{SHOW}") or 0) == stored, f"{stored} events counted in Redis")
+
+
+def test_a_second_demo_changes_nothing(demo: Demo) -> None:
+    assert demo.json("demo", "--updates", "1000")["changed"] == 0
+
+
+def test_the_dry_run_of_a_converged_cluster_says_no_change(demo: Demo) -> None:
+    assert "no changes" in demo.run("converge", "--dry").stdout
+
+
+def test_the_dry_run_names_what_the_next_converge_then_changes(demo: Demo) -> None:
+    demo.ssh("redis-1", "sh", "-c", "echo '# edited by hand' >> /etc/primetime/redis/redis.conf")
+    planned = demo.json("converge", "--dry")["changes"]
+    done = demo.json("converge")["changes"]
+    assert planned == done
+    assert {change["node"] for change in done} == {"redis-1"}
+
+
+def test_verify_names_the_service_that_was_stopped_and_exits_3(demo: Demo) -> None:
+    demo.ssh("redis-1", "systemctl", "stop", "primetime-redis")
+    try:
+        done = demo.run("verify", "--json", check=False)
+    finally:
+        demo.ssh("redis-1", "systemctl", "start", "primetime-redis")
+    failed = json.loads(done.stdout.splitlines()[-1])["failed"]
+    assert done.returncode == 3
+    assert {"node": "redis-1", "role": "redis", "promise": "primetime-redis is running"} in failed
+
+
+def test_a_deleted_cell_makes_the_certificate_name_its_id_and_exit_3(demo: Demo, thrift: tuple[str, int]) -> None:
+    run = demo.json("rehearse", "--updates", "1000", "--in", "1s")["run"]
+    events = demo.run("events", SHOW).stdout.splitlines()
+    victim = next(event for event in map(json.loads, events) if event["id"].startswith(run))
+    key = row_key(victim["id"].encode(), SHOW.encode(), victim["pos_ms"])
+    hbase = Hbase(*thrift)
+    qualifier = next(name for name in hbase.get("events", key) if name.startswith(victim["id"].encode()))
+    hbase.delete("events", key, qualifier)
+    done = demo.run("rehearse", "--json", "--check", run, check=False)
+    certificate = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, certificate["missing"], certificate["missing_ids"]) == (3, 1, [victim["id"]])
+
+
+def test_ssh_exits_as_its_command_does(demo: Demo) -> None:
+    assert demo.run("ssh", "store-1", "--", "sh", "-c", "exit 7", check=False).returncode == 7
+
+
+def test_status_says_where_to_look(demo: Demo) -> None:
+    status = demo.json("status")
+    assert status["endpoints"] == demo.result["endpoints"]
+
+
+def test_plain_pyinfra_converges_the_same_hosts_and_finds_nothing_to_do(demo: Demo, tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.py"
+    inventory.write_text(
+        "from primetime.inventory import pyinfra_groups as _groups\n"
+        f"globals().update(_groups({str(demo.topology)!r}))\n"
+    )
+    command = [str(Path(sys.executable).parent / "pyinfra"), "-y", "--json", str(inventory), "deploy.py"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout)["changed"] == 0

@@ -1,0 +1,76 @@
+"""Fixtures shared by all levels: unit (no machine), wire, machine (one role on one real host), cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from primetime.paths import REPO
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--everything", action="store_true", help="also what takes long (bin/primetime test --all)")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A topology of this test run, driven through the command line as a user would."""
+
+    topology: Path
+
+    def run(self, verb: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`bin/primetime VERB -t TOPOLOGY words...`; with `check`, an unexpected exit code fails the test."""
+        command = [str(REPO / "bin" / "primetime"), verb, "-t", str(self.topology), *words]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=dict(os.environ))
+        if check:
+            assert done.returncode == 0, (
+                f"{verb} exited {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+            )
+        return done
+
+    def json(self, verb: str, *words: str, check: bool = True) -> dict[str, Any]:
+        """The object that `--json` ends standard output with."""
+        done = self.run(verb, "--json", *words, check=check)
+        parsed = json.loads(done.stdout.splitlines()[-1])
+        assert isinstance(parsed, dict)
+        return parsed
+
+    def ssh(self, node: str, *command: str) -> str:
+        """Standard output of a command on a node."""
+        return self.run("ssh", node, "--", *command).stdout
+
+
+@dataclass(frozen=True)
+class Demo(Bench):
+    """The demo's cluster, up and converged, and what `demo --json` said."""
+
+    result: dict[str, Any]
+
+    def endpoint(self, name: str) -> tuple[str, int]:
+        host, _, port = self.result["endpoints"][name].rpartition(":")
+        return host, int(port)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo topology under a name of its own, so that a demo on this machine is not touched."""
+    path = tmp_path_factory.mktemp("topology") / "test-demo.yml"
+    path.write_text((REPO / "inventories" / "demo.yml").read_text().replace("name: demo", "name: test-demo"))
+    bench = Bench(path)
+    try:
+        yield Demo(path, bench.json("demo"))
+    finally:
+        assert bench.json("down", "--yes")["left"] == []
+
+
+@pytest.fixture(scope="session")
+def thrift(demo: Demo) -> tuple[str, int]:
+    """Where the demo's Thrift gateway answers."""
+    return demo.endpoint("thrift")

@@ -1,0 +1,85 @@
+"""The rules that keep roles alike: what settings may import, where a port may stand, that names agree."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from primetime.paths import REPO
+from primetime.settings import exposes, known
+from primetime.topology import load
+
+ROLES = sorted(path.parent.name for path in (REPO / "roles").glob("*/settings.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_settings_are_data_and_import_nothing_of_ours_but_endpoints(role: str) -> None:
+    ours = {
+        name
+        for name in imports(REPO / "roles" / role / "settings.py")
+        if name.split(".")[0] in ("primetime", "roles", "pyinfra")
+    }
+    assert ours <= {"primetime.endpoints"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_has_deploy_promises_and_templates_under_one_name(role: str) -> None:
+    wanted = [REPO / "roles" / role / "deploy.py", REPO / "roles" / role / "verify.py", REPO / "templates" / role]
+    assert [path for path in wanted if not path.exists()] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_s_groups_carry_its_name(role: str) -> None:
+    groups = [group for group, cls in known().items() if cls.__module__ == f"roles.{role}.settings"]
+    assert groups
+    assert all(group == role or group.startswith(f"{role}_") for group in groups)
+
+
+def test_every_group_is_deployed_by_one_line_of_deploy_py() -> None:
+    text = (REPO / "deploy.py").read_text()
+    deployed = set(re.findall(r'if "(\w+)" in host.groups:', text))
+    daemons = {group for group, cls in known().items() if getattr(cls, "services", ())}
+    assert daemons <= deployed
+
+
+def test_no_two_daemons_of_a_demo_host_want_the_same_port() -> None:
+    for node in load("demo").nodes:
+        ports = [endpoint.port for group in node.groups if group in known() for endpoint in exposes(known()[group]())]
+        assert len(ports) == len(set(ports)), node.name
+
+
+def test_a_port_stands_in_settings_only() -> None:
+    ports = {str(endpoint.port) for cls in known().values() for endpoint in exposes(cls())} - {"22"}
+    literal = re.compile(rf"(?<![\w.])({'|'.join(sorted(ports))})(?![\w.])")
+    files = [
+        *REPO.glob("primetime/**/*.py"),
+        *REPO.glob("roles/*/deploy.py"),
+        *REPO.glob("roles/*/verify.py"),
+        *(path for path in REPO.glob("templates/**/*") if path.is_file()),
+        REPO / "deploy.py",
+    ]
+    found = [
+        f"{path.relative_to(REPO)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if literal.search(line.split("#")[0])
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", sorted(REPO.glob("templates/**/*.j2")), ids=lambda path: path.name)
+def test_a_template_says_that_edits_are_lost(path: Path) -> None:
+    role = path.relative_to(REPO / "templates").parts[0]
+    head = "\n".join(path.read_text().splitlines()[:3])
+    assert f"Managed by primetime (roles/{role}); edits are lost" in head
