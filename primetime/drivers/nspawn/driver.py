@@ -1,0 +1,225 @@
+"""The libcloud driver: its verbs, in libcloud's words, over one network's hosts on this machine.
+
+Called by primetime.providers and by anything that speaks libcloud: `get_driver("nspawn")("demo")`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from libcloud.compute.base import Node, NodeAuthPassword, NodeAuthSSHKey, NodeDriver, NodeImage, NodeLocation, NodeSize
+from libcloud.compute.types import NodeState
+
+from primetime.drivers.nspawn import commands, images, lock, machine, network, ssh
+from primetime.drivers.nspawn.state import NODE_NAME, Network, NodeRecord
+from primetime.errors import PrimetimeError, UsageError
+
+_SIZES_MB = (256, 512, 1024, 2048, 4096)
+_COMMAND_GRACE_S = 0.2  # a look at the lock by another process holds it for an instant
+
+
+class NspawnNodeDriver(NodeDriver):
+    """Hosts by systemd-nspawn on this machine. The key is the network's name: a topology's."""
+
+    name = "systemd-nspawn"
+    api_name = "nspawn"
+    type = "nspawn"
+    website = "https://www.freedesktop.org/software/systemd/man/systemd-nspawn.html"
+
+    def __init__(self, key: str, **kwargs: Any) -> None:
+        super().__init__(key, **kwargs)  # type: ignore[no-untyped-call]
+        self._network = Network(key)
+        self._made = False
+        self._making = threading.Lock()
+
+    def list_images(self, location: object = None) -> list[NodeImage]:
+        """The releases that hosts can be made of; each is built when it is first needed."""
+        return [self._image(release) for release in images.RELEASES]
+
+    def ex_ensure_image(self, release: str, progress: Callable[[str], None] | None = None) -> NodeImage:
+        """Build the image of a release unless it is there; `progress` gets a line per stage."""
+        commands.require()
+        images.ensure(release, progress)
+        return self._image(release)
+
+    def _image(self, release: str) -> NodeImage:
+        built = images.built(release)
+        extra = {"root": str(built[0].root), "size_mb": built[0].bytes >> 20} if built else {}
+        return NodeImage(id=release, name=f"Debian {release}", driver=self, extra={"built": bool(built), **extra})
+
+    def list_sizes(self, location: object = None) -> list[NodeSize]:
+        """Common sizes; `ex_size` makes any other."""
+        return [self.ex_size(memory_mb) for memory_mb in _SIZES_MB]
+
+    def ex_size(self, memory_mb: int, cpus: float | None = None) -> NodeSize:
+        """A cap on memory (0: none) and a share of the CPU: with `cpus` 2, twice that of a host with 1."""
+        size_id = f"{memory_mb}mb" if cpus is None else f"{memory_mb}mb-{cpus:g}cpu"
+        return NodeSize(
+            id=size_id, name=size_id, ram=memory_mb, disk=0, bandwidth=0, price=0, driver=self, extra={"cpus": cpus}
+        )
+
+    def list_nodes(self) -> list[Node]:
+        """The network's nodes; whether they run is looked up, never remembered."""
+        return [self._node(record) for record in self._network.records()]
+
+    def _node(self, record: NodeRecord) -> Node:
+        folder = self._network.node(record.name)
+        extra = {
+            "address": record.address,
+            "ssh_key": str(self._network.key),
+            "known_hosts": str(self._network.known_hosts),
+            "ssh_config": str(self._network.ssh_config),
+            "console": str(folder / "console.log"),
+            "memory_mb": record.memory_mb,
+            "cpus": record.cpus,
+            "image": record.image,
+            "labels": dict(record.labels),
+            "bridge": self._network.bridge,
+            "link": self._network.link(record.address),  # this machine's end of the host's cable
+        }
+        return Node(
+            id=f"{self._network.name}/{record.name}",
+            name=record.name,
+            state=NodeState.STOPPED if machine.leader(folder) is None else NodeState.RUNNING,
+            public_ips=[],
+            private_ips=[record.address],
+            driver=self,
+            size=self.ex_size(record.memory_mb, record.cpus),
+            image=self._image(record.image),
+            extra=extra,
+        )
+
+    def create_node(
+        self,
+        name: str,
+        size: NodeSize,
+        image: NodeImage,
+        location: NodeLocation | None = None,
+        auth: NodeAuthSSHKey | NodeAuthPassword | None = None,
+        ex_address: str | None = None,
+        ex_labels: Mapping[str, str] | None = None,
+    ) -> Node:
+        """Make and start a host; may be called from several threads. Returns before ssh answers: ex_wait_for_ssh."""
+        if not NODE_NAME.fullmatch(name):
+            raise UsageError(f"Node {name!r}: write at most 40 small letters, digits and dashes, no dash at an end")
+        commands.require()
+        folder = images.ensure(image.id).folder
+        self.ex_create_network()
+        private, public = ssh.new_key(f"root@{name}")
+        with self._network.changing(f"creating {name}"):
+            if self._network.node(name).exists():
+                raise PrimetimeError(f"{self._network.name} has a node {name} already: destroy it first, or start it")
+            record = NodeRecord(
+                name=name,
+                address=self._network.free_address(name, ex_address),
+                memory_mb=size.ram,
+                cpus=(size.extra or {}).get("cpus"),
+                image=image.id,
+                image_folder=str(folder),
+                labels=dict(ex_labels or {}),
+            )
+            self._network.add(record, self._files(record, private, public))
+            ssh.write_config(self._network)
+        self._start(record)
+        return self._node(record)
+
+    def _files(self, record: NodeRecord, private: str, public: str) -> dict[str, tuple[str, int]]:
+        """What a host has of its own before it boots: path → (text, mode)."""
+        return {
+            "etc/hostname": (f"{record.name}\n", 0o644),
+            "etc/hosts": (f"127.0.0.1 localhost\n{record.address} {record.name}\n", 0o644),
+            "etc/machine-id": (f"{uuid.uuid4().hex}\n", 0o444),
+            "etc/resolv.conf": (network.host_resolv_conf(), 0o644),
+            network.HOST_NETWORK_FILE: (network.host_network(self._network, record.address), 0o644),
+            ssh.HOST_KEY: (private, 0o600),
+            f"{ssh.HOST_KEY}.pub": (public, 0o644),
+            "root/.ssh/authorized_keys": (self._network.key.with_suffix(".pub").read_text(), 0o600),
+        }
+
+    def ex_wait_for_ssh(self, nodes: Sequence[Node], timeout_s: float = 60) -> None:
+        """Until every node answers ssh; PrimetimeError with the end of a console log when one does not."""
+        ssh.wait(self._network, [self._network.record(node.name) for node in nodes], timeout_s)
+
+    def start_node(self, node: Node) -> bool:
+        """Start a stopped node, on its address and with its data; a running one is left alone."""
+        self.ex_create_network()
+        self._start(self._network.record(node.name))
+        return True
+
+    def _start(self, record: NodeRecord) -> None:
+        folder = self._network.node(record.name)
+        with machine.alone(folder):
+            if machine.leader(folder) is None:
+                machine.start(self._network, record)
+
+    def stop_node(self, node: Node) -> bool:
+        """Shut a node down; its data stay."""
+        return self._end(node, machine.stop)
+
+    def ex_kill(self, node: Node) -> bool:
+        """SIGKILL a whole host, without a shutdown; its data stay. Peers see its connections close."""
+        return self._end(node, machine.kill)
+
+    def _end(self, node: Node, end: Callable[[Network, NodeRecord], None]) -> bool:
+        record = self._network.record(node.name)
+        ssh.close_master(self._network, record.address)
+        with machine.alone(self._network.node(record.name)):
+            end(self._network, record)
+        return True
+
+    def reboot_node(self, node: Node) -> bool:
+        """Stop and start."""
+        return self.stop_node(node) and self.start_node(node)
+
+    def destroy_node(self, node: Node) -> bool:
+        """Kill a node and remove all of it, data included."""
+        return self._end(node, self._remove)
+
+    def _remove(self, network: Network, record: NodeRecord) -> None:
+        machine.kill(network, record)
+        with network.changing(f"destroying {record.name}"):
+            network.drop(record.name)
+            ssh.write_config(network)
+
+    def ex_create_network(self) -> dict[str, str]:
+        """Make the network, or what is missing of it; create_node and start_node do so by themselves."""
+        commands.require()
+        with self._making:
+            if not (self._made and network.bridge_exists(self._network)):
+                network.ensure(self._network)
+                self._made = True
+        found = self.ex_network()
+        if found is None:
+            raise PrimetimeError(f"{self._network.name}: another command removed its network meanwhile: repeat")
+        return found
+
+    def ex_network(self) -> dict[str, str] | None:
+        """The network's names and addresses; None when it is not made."""
+        cidr = self._network.cidr()
+        if cidr is None:
+            return None
+        return {
+            "name": self._network.name,
+            "bridge": self._network.bridge,
+            "cidr": str(cidr),
+            "gateway": str(cidr[1]),
+            "table": self._network.table,
+        }
+
+    def ex_destroy_network(self) -> bool:
+        """Destroy every node and the network; after the last network this machine is as it was before the first."""
+        commands.require()
+        with self._network.changing("destroying it"):
+            network.destroy(self._network)
+        self._made = False
+        return True
+
+    @contextlib.contextmanager
+    def ex_lock(self, command: str) -> Iterator[None]:
+        """Keep two commands on this network apart; the later one gets a PrimetimeError naming the earlier."""
+        with lock.held(self._network.command_lock, command, _COMMAND_GRACE_S):
+            yield
