@@ -1,7 +1,7 @@
 """The jars of ZooKeeper, HDFS and HBase: fetched once by Maven, checked, packed for the hosts.
 
 `jars/pom.xml` pins every version and `jars/SHA256SUMS` every byte. Called by primetime.artifacts on the machine that
-converges; primetime.java puts the tar onto hosts. After a change of the pom: `python -m primetime.jars` writes the lock.
+converges; roles/java puts the tar onto hosts. After a change of the pom, `python -m primetime.jars` writes the lock.
 """
 
 from __future__ import annotations
@@ -20,51 +20,52 @@ from pathlib import Path
 from primetime.errors import PrimetimeError
 from primetime.paths import REPO, cache
 
-POM = REPO / "jars" / "pom.xml"
-LOCK = REPO / "jars" / "SHA256SUMS"
+SOURCE = REPO / "jars"
+POM = "pom.xml"
+LOCK = "SHA256SUMS"
 TAR = "jars.tar"
 
 Progress = Callable[[str], None]
 
 
-def ensure(progress: Progress = lambda _: None) -> Path:
+def ensure(progress: Progress = lambda _: None, source: Path = SOURCE) -> Path:
     """The folder whose name is the jars' version and whose jars.tar holds them; made where it is not in the cache.
 
-    A folder is there only when all of it was checked. PrimetimeError when Maven fails or a jar is not the locked one.
+    It appears whole, after every check. PrimetimeError when Maven fails or a jar is not the locked one.
     """
-    folder = cache() / "jars" / version(POM, LOCK)
+    folder = cache() / "jars" / version(source)
     if folder.is_dir():
         return folder
-    with _alone(cache() / "jars"):
+    with _alone(folder.parent):
         if not folder.is_dir():
             for killed in folder.parent.glob(".new-*"):
                 shutil.rmtree(killed)
             with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as making:
-                _make(Path(making), progress)
-                (Path(making) / "made").rename(folder)
+                made = _make(Path(making), source, progress)
+                made.rename(folder)
     return folder
 
 
-def version(pom: Path, lock: Path) -> str:
+def version(source: Path) -> str:
     """What names one set of jars: it changes with the pom and with the lock."""
-    return hashlib.sha256(pom.read_bytes() + lock.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256((source / POM).read_bytes() + (source / LOCK).read_bytes()).hexdigest()[:12]
 
 
 def check(jars: Path, lock: Path) -> None:
-    """Compare a folder with a lock; PrimetimeError names the first jar that differs, is missing, or is not in the lock."""
-    wanted = dict(reversed(line.split("  ", 1)) for line in lock.read_text().splitlines())
-    found = {path.name: _sha256(path) for path in jars.glob("*.jar")}
+    """Compare a folder with a lock; PrimetimeError names the first jar that differs, is missing or is not locked."""
+    wanted = {name: sha256 for sha256, name in (line.split("  ", 1) for line in lock.read_text().splitlines())}
+    found = _sums(jars)
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise PrimetimeError(
-                f"{name}: {lock} wants sha256 {wanted.get(name, 'nothing of this name')}, Maven brought "
-                f"{found.get(name, 'none')}: remove it from {cache() / 'm2'} and run again; "
-                f"if it still differs, the registry does not serve what was locked: do not use it"
+                f"{name}: {lock} wants sha256 {wanted.get(name, 'of no such jar')}, Maven brought "
+                f"{found.get(name, 'none')}: remove it from {cache() / 'm2'} and run again; if it still differs, "
+                f"the registry does not serve what was locked, so find out why before you use it"
             )
 
 
 def pack(jars: Path, tar: Path) -> None:
-    """All jars in one tar, the same bytes for the same jars: order, times and owners are fixed."""
+    """All jars in one tar, the same bytes for the same jars: order, times, owners and modes are fixed."""
     with tarfile.open(tar, "w", format=tarfile.USTAR_FORMAT) as archive:
         for path in sorted(jars.glob("*.jar")):
             member = tarfile.TarInfo(path.name)
@@ -73,43 +74,49 @@ def pack(jars: Path, tar: Path) -> None:
                 archive.addfile(member, content)
 
 
-def write_lock() -> None:
+def write_lock(source: Path = SOURCE) -> None:
     """Lock what Maven brings now: for whoever changed the pom, who then reads the difference."""
-    (cache() / "jars").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        _fetch(Path(folder))
-        jars = sorted(Path(folder).glob("*.jar"))
-        LOCK.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in jars))
+        _fetch(Path(folder), source)
+        sums = _sums(Path(folder))
+    (source / LOCK).write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
 
 
-def _make(folder: Path, progress: Progress) -> None:
-    made = folder / "made"
-    made.mkdir()
+def _make(folder: Path, source: Path, progress: Progress) -> Path:
+    fetched, made = folder / "fetched", folder / "made"
     progress("fetching the jars of ZooKeeper, HDFS and HBase with Maven")
-    _fetch(folder / "lib")
+    _fetch(fetched, source)
     progress("checking the jars")
-    check(folder / "lib", LOCK)
-    pack(folder / "lib", made / TAR)
+    check(fetched, source / LOCK)
+    made.mkdir()
+    pack(fetched, made / TAR)
+    return made
 
 
-def _fetch(to: Path) -> None:
+def _fetch(to: Path, source: Path) -> None:
     if shutil.which("mvn") is None:
-        raise PrimetimeError("mvn is not on this machine: apt install maven (bin/primetime doctor lists what is missing)")
-    command = ["mvn", "-B", "-q", "-f", str(POM), f"-Dmaven.repo.local={cache() / 'm2'}"]
+        raise PrimetimeError(
+            "mvn is not on this machine: apt install maven (bin/primetime doctor lists what is missing)"
+        )
+    command = ["mvn", "-B", "-q", "-f", str(source / POM), f"-Dmaven.repo.local={cache() / 'm2'}"]
     command += ["dependency:copy-dependencies", f"-DoutputDirectory={to}"]
     done = subprocess.run(command, cwd=to.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         said = re.sub(r"//[^/\s@]+@", "//", done.stdout + done.stderr)  # a mirror's address may carry a password
         errors = [line for line in said.splitlines() if line.startswith("[ERROR]")] or said.splitlines()
         raise PrimetimeError(
-            f"Maven could not bring the jars of {POM} (exit {done.returncode}): check that it reaches its registry "
-            f"(~/.m2/settings.xml), then run again. It said:\n" + "\n".join(errors[:5])
+            f"Maven could not bring the jars of {source / POM} (exit {done.returncode}): check that it reaches its "
+            "registry (~/.m2/settings.xml), then run again. It said:\n" + "\n".join(errors[:5])
         )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sums(folder: Path) -> dict[str, str]:
+    """File name → sha256 of every jar in a folder."""
+    sums = {}
+    for path in folder.glob("*.jar"):
+        with path.open("rb") as file:
+            sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums
 
 
 @contextmanager

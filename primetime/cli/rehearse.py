@@ -55,6 +55,6 @@ def again(inventory: Inventory, run: str) -> Certificate:
 
 def burst(inventory: Inventory, plan: Plan, console: Console) -> Certificate:
     """One rehearsal against the live nodes; its record is kept under PRIMETIME_HOME."""
-    collectors = inventory.every_endpoint("collector", "events")
+    collectors = inventory.every_endpoint("collector", "http")
     thrift = inventory.endpoint("hbase_thrift", "thrift")
     return rehearse(plan, collectors, thrift, home() / "runs", console.progress)

@@ -12,7 +12,7 @@ from primetime.inventory import Inventory, live
 from primetime.topology import load
 
 # name in --json → (inventory group, endpoint name)
-ENDPOINTS = {"collector": ("collector", "events"), "thrift": ("hbase_thrift", "thrift"), "redis": ("redis", "redis")}
+ENDPOINTS = {"collector": ("collector", "http"), "thrift": ("hbase_thrift", "thrift"), "redis": ("redis", "redis")}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -81,7 +81,7 @@ def install() -> None:
     facts._get_fact = _get_fact_reading
 
 
-class FastSSH(SSHConnector):  # type: ignore[misc]
+class FastSSH(SSHConnector):
     """See the module's docstring."""
 
     _shell: RemoteShell | None = None
@@ -90,7 +90,8 @@ class FastSSH(SSHConnector):  # type: ignore[misc]
     def connect(self) -> None:
         super().connect()
         self._facts: dict[str, tuple[int, list[str], list[str]]] = {}
-        transport = self.client.get_transport()
+        assert self.client is not None
+        transport: Any = self.client.get_transport()
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._shell = RemoteShell(transport.open_session())
 

@@ -62,4 +62,3 @@ def _changed(state: State, host: Host, op_hash: str) -> bool:
 
 def _name(state: State, op_hash: str) -> str:
     return ", ".join(sorted(state.get_op_meta(op_hash).names))
-

@@ -10,7 +10,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
 
-class Watch(BaseStateCallback):  # type: ignore[misc]
+class Watch(BaseStateCallback):
     """Tells each operation as it starts, with time left; remembers failures with the end of their output."""
 
     def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:

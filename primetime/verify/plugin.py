@@ -75,7 +75,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     everyone = nodes(metafunc.config.getoption("--topology"))
     wanted = set(metafunc.fixturenames)
     if "service" in wanted:
-        cases = [(node, group, service) for node, group in _owners(everyone) for service in known()[group].services]
+        cases = [
+            (node, group, service)
+            for node, group in _owners(everyone)
+            for service in getattr(known()[group], "services", ())
+        ]
         _parametrize(metafunc, "node, group, service", cases)
     elif "endpoint" in wanted:
         cases = [

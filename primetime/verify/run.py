@@ -69,7 +69,17 @@ def _promises(inventory: Inventory, topology: str) -> list[dict[str, Any]]:
     files = sorted(path for role in groups if (path := REPO / "roles" / role / "verify.py").is_file())
     with tempfile.TemporaryDirectory(prefix="primetime-verify-") as folder:
         report = Path(folder) / "promises.jsonl"
-        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:pytest11.testinfra",
+        ]
         command += ["-p", "primetime.verify.plugin", "-n", "4", "-c", os.devnull, f"--rootdir={REPO}"]
         command += [f"--topology={topology}", f"--promises={report}", "--import-mode=importlib"]
         command += [str(path) for path in [REPO / "primetime" / "verify" / "everyone.py", *files]]

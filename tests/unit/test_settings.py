@@ -1,5 +1,7 @@
 """Overrides are checked before any host is touched."""
 
+from dataclasses import fields
+
 import pytest
 
 from primetime.errors import UsageError
@@ -37,5 +39,5 @@ def test_keys_of_no_role_are_left_alone() -> None:
 @pytest.mark.parametrize("group", sorted(known()))
 def test_every_settings_class_has_defaults_that_fit_its_own_types(group: str) -> None:
     cls = known()[group]
-    defaults = {f"{group}_{name}": getattr(cls(), name) for name in cls.__dataclass_fields__}
+    defaults = {f"{group}_{field.name}": getattr(cls(), field.name) for field in fields(cls)}
     assert problems(defaults, group) == []

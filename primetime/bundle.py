@@ -1,0 +1,87 @@
+"""The shipper's bundle: its code and its locked wheels in one tar, built on the machine that converges.
+
+Hosts need no package index and no compiler: roles/shipper unpacks the tar and runs it with Debian's Python. Called by
+primetime.artifacts. The same input gives the same bytes, and the bundle's name is their version.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from primetime.errors import PrimetimeError
+from primetime.paths import REPO, cache
+
+LOCK = REPO / "requirements" / "shipper.lock"
+PYTHON = "3.11"  # Debian 12's, which the hosts run
+PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
+CODE = ("__init__.py", "errors.py", "event.py", "shipper", "hbase")  # what the shipper imports of this package
+
+Progress = Callable[[str], None]
+
+
+def ensure(progress: Progress = lambda _: None) -> Path:
+    """The bundle's tar, `shipper-<version>.tar`; built where it is not in the cache. PrimetimeError when pip fails."""
+    folder = cache() / "bundles"
+    tar = folder / f"shipper-{version()}.tar"
+    if tar.is_file():
+        return tar
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tar.is_file():
+            progress("building the shipper's bundle")
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as making:
+                tree = Path(making) / "tree"
+                _install_wheels(tree)
+                for path in _sources():
+                    target = tree / "primetime" / path.relative_to(REPO / "primetime")
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
+                _pack(tree, Path(making) / tar.name)
+                (Path(making) / tar.name).rename(tar)
+    return tar
+
+
+def version() -> str:
+    """What names a bundle: it changes with the lock, the code and the Python it is for."""
+    digest = hashlib.sha256(PYTHON.encode() + LOCK.read_bytes())
+    for path in _sources():
+        digest.update(str(path.relative_to(REPO)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _sources() -> Iterator[Path]:
+    for name in CODE:
+        top = REPO / "primetime" / name
+        paths = [top] if top.is_file() else sorted(top.rglob("*"))
+        yield from (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _install_wheels(tree: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    command += ["--require-hashes", "--only-binary=:all:", "--target", str(tree), "--python-version", PYTHON]
+    command += [word for platform in PLATFORMS for word in ("--platform", platform)]
+    done = subprocess.run([*command, "-r", str(LOCK)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        said = "\n".join(done.stderr.splitlines()[-5:])
+        raise PrimetimeError(f"pip could not bring the wheels of {LOCK}; mend this, then run again. It said:\n{said}")
+
+
+def _pack(tree: Path, tar: Path) -> None:
+    """Order, times and owners are fixed, so that the same files are the same bytes."""
+    with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(tree.rglob("*")):
+            if not path.is_file() or "bin" in path.relative_to(tree).parts[:1]:
+                continue  # scripts of the wheels name this machine's Python
+            member = tarfile.TarInfo(str(path.relative_to(tree)))
+            member.size, member.mode = path.stat().st_size, 0o644
+            with path.open("rb") as content:
+                archive.addfile(member, content)

@@ -1,0 +1,69 @@
+"""Operations that several roles share, where pyinfra's own would say less or ask more."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, StringCommand, operation
+from pyinfra.facts.files import Directory
+from pyinfra.facts.server import Command
+
+
+@operation()
+def system_group(group: str) -> Generator[StringCommand]:
+    """Have a system group."""
+    if host.get_fact(Command, command=f"getent group {group} || true"):
+        host.noop(f"group {group} exists")
+        return
+    yield StringCommand("groupadd", "--system", group)
+
+
+@operation()
+def system_user(user: str, home: str = "/nonexistent", groups: Sequence[str] = ()) -> Generator[StringCommand]:
+    """Have a user with a group of its name, in `groups` too, that nobody can log in as.
+
+    server.user reads every user, group and key of the host to know one: 0.2 s of CPU.
+    """
+    found = str(host.get_fact(Command, command=f"id -Gn {user} 2>/dev/null || true") or "").split()
+    if not found:
+        more = ["--groups", ",".join(groups)] if groups else []
+        yield StringCommand(
+            "useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "-d", home, *more, user
+        )
+        return
+    missing = [group for group in groups if group not in found]
+    if missing:
+        yield StringCommand("usermod", "--append", "--groups", ",".join(missing), user)
+    else:
+        host.noop(f"user {user} exists")
+
+
+@operation()
+def unpack_tar(tar: str, into: str) -> Generator[StringCommand | FileUploadCommand]:
+    """Have the content of `tar`, a local file, in folder `into`, which appears whole: one that exists is complete.
+
+    `into` carries the content's version in its name. Uncompressed: sftp moves 150 MB/s, and jars and wheels hardly
+    get smaller.
+    """
+    if host.get_fact(Directory, path=into):
+        host.noop(f"{into} is there")
+        return
+    arriving, making = f"{into}.tar", f"{into}.new"
+    yield StringCommand("mkdir", "-p", str(Path(into).parent))
+    yield FileUploadCommand(tar, arriving, remote_temp_filename=arriving)
+    yield StringCommand("rm", "-rf", making, "&&", "mkdir", making, "&&", "tar", "-xf", arriving, "-C", making)
+    yield StringCommand("mv", making, into, "&&", "rm", arriving)
+
+
+@operation()
+def remove_other_versions(current: str) -> Generator[StringCommand]:
+    """Have no other folder beside `current` whose name differs from its own in the version only (`name-VERSION`)."""
+    stem = f"{current.rpartition('-')[0]}-"
+    listing = host.get_fact(Command, command=f"ls -d {stem}* 2>/dev/null || true") or ""
+    others = [path for path in str(listing).split() if path != current and path.startswith(stem)]
+    if others:
+        yield StringCommand("rm", "-rf", *others)
+    else:
+        host.noop(f"nothing but {current}")

@@ -1,0 +1,130 @@
+"""A burst as data: what is asked for, which bytes each number is, and when each request is due.
+
+Everything here is a function of (run, plan, number): the generator makes a request again instead of keeping it, and the
+certificate recomputes what was sent instead of believing what it finds. Changing the bytes of an event needs another
+BYTES_VERSION, or older runs could not be checked any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from primetime.errors import UsageError
+from primetime.event import MAX_POS_MS, SHOW
+from primetime.rehearsal.ids import MAX_UPDATES, event_id
+
+BYTES_VERSION = 1
+MAX_BATCH = 100  # what one POST may carry
+
+_HEAD = b"POST /events HTTP/1.1\r\nHost: collector\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n["
+# Ten events in a row, the mix of a question just asked: half vote, three answer, one joins, one shares.
+_KINDS = (
+    b'"join","data":{"device":"%s"}}',
+    b'"vote","data":{"poll":"q1","choice":"%s"}}',
+    b'"vote","data":{"poll":"q1","choice":"%s"}}',
+    b'"answer","data":{"question":"q1","choice":"%s"}}',
+    b'"vote","data":{"poll":"q1","choice":"%s"}}',
+    b'"answer","data":{"question":"q1","choice":"%s"}}',
+    b'"vote","data":{"poll":"q1","choice":"%s"}}',
+    b'"share","data":{"with":"%s"}}',
+    b'"vote","data":{"poll":"q1","choice":"%s"}}',
+    b'"answer","data":{"question":"q1","choice":"%s"}}',
+)
+_CHOICES = (b"a", b"b", b"c", b"a", b"b", b"a", b"d")  # 7 and 10 have no common factor: every kind meets every choice
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rehearsal is asked to do; UsageError when it makes no sense.
+
+    `deadline_s`: how long a request is sent again after its first attempt, and how long a crowd that hears nothing at
+    all goes on. `stored_deadline_s`: how long after the last answer to wait for everything to be readable.
+    """
+
+    show: str
+    updates: int
+    seconds: float
+    batch: int = 10
+    connections: int = 64
+    start_pos_ms: int = 60_000
+    deadline_s: float = 60
+    stored_deadline_s: float = 120
+
+    def __post_init__(self) -> None:
+        if not SHOW.fullmatch(self.show):
+            raise UsageError(f"{self.show!r} is not a show's name: write one like quiz-20261121")
+        if not 1 <= self.updates <= MAX_UPDATES:
+            raise UsageError(f"{self.updates} updates: a run has 1 to {MAX_UPDATES}")
+        if not 1 <= self.batch <= MAX_BATCH:
+            raise UsageError(f"A batch of {self.batch}: a request carries 1 to {MAX_BATCH} updates")
+        if self.connections < 1:
+            raise UsageError(f"{self.connections} connections: a crowd needs at least 1")
+        if self.seconds <= 0 or self.deadline_s <= 0 or self.stored_deadline_s <= 0:
+            raise UsageError("A burst and its deadlines last longer than 0 seconds")
+        if self.start_pos_ms < 0 or self.start_pos_ms + self.duration_ms > MAX_POS_MS:
+            raise UsageError(f"A burst of {self.seconds:g} s from {self.start_pos_ms} ms on leaves the 24 h of a show")
+
+    @property
+    def duration_ms(self) -> int:
+        return max(1, round(self.seconds * 1000))
+
+    @property
+    def requests(self) -> int:
+        return -(-self.updates // self.batch)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """One run of a plan."""
+
+    run: str
+    plan: Plan
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Burst:
+        """Back from `dataclasses.asdict`, as JSON keeps it."""
+        return cls(fields["run"], Plan(**fields["plan"]))
+
+    @cached_property
+    def run_bytes(self) -> bytes:
+        return self.run.encode()
+
+    @cached_property
+    def _templates(self) -> tuple[bytes, ...]:
+        start = b'{"id":"%s","show":"' + self.plan.show.encode() + b'","pos_ms":%d,"user":"viewer-%07d","type":'
+        return tuple(start + kind for kind in _KINDS)
+
+    def pos_ms(self, number: int) -> int:
+        """Where in the show event `number` happens: evenly over the burst's seconds, in the order of numbers."""
+        return self.plan.start_pos_ms + number * self.plan.duration_ms // self.plan.updates
+
+    def event(self, number: int) -> bytes:
+        """The bytes of event `number`, about 150; each viewer sends one."""
+        return self._templates[number % 10] % (
+            event_id(self.run_bytes, number),
+            self.pos_ms(number),
+            number,
+            _CHOICES[number % 7],
+        )
+
+    def numbers(self, request: int) -> range:
+        """The events that a request carries."""
+        first = request * self.plan.batch
+        return range(first, min(first + self.plan.batch, self.plan.updates))
+
+    def http(self, request: int) -> bytes:
+        """The whole request, head and body: the same bytes whenever it is sent."""
+        events = b",".join([self.event(number) for number in self.numbers(request)])
+        return _HEAD % (len(events) + 2) + events + b"]"
+
+    def due_s(self, request: int) -> float:
+        """When a request is due, in seconds after the start: evenly spread over the burst."""
+        return request * self.plan.seconds / self.plan.requests
+
+    def released(self, elapsed_s: float) -> int:
+        """How many requests are due by then: at most as fast as asked, whatever the server does."""
+        if elapsed_s < 0:
+            return 0
+        return min(self.plan.requests, int(elapsed_s * self.plan.requests / self.plan.seconds) + 1)

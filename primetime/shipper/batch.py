@@ -1,0 +1,81 @@
+"""What goes into HBase at once: the rows of a batch's events, its dead letters, and how far each segment has come.
+
+Built by the HBase sink, which keeps a batch until all of it is stored: any failure means the same calls again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from primetime.event import qualifier, row_key
+from primetime.hbase import Cell
+from primetime.shipper.deadletters import DeadLetter
+from primetime.shipper.ledger import Row
+from primetime.shipper.record import Record
+from primetime.shipper.selector import Unfit, select
+from primetime.shipper.spool import SegmentId
+
+
+@dataclass
+class Progress:
+    """How a segment's ledger row moves when a batch is stored."""
+
+    before: Row
+    records: int = 0
+    bytes: int = 0
+    stored: Counter[str] = field(default_factory=Counter)
+    unfit: Counter[str | None] = field(default_factory=Counter)
+
+    def row(self, gated: int, state: str) -> Row:
+        """The row afterwards; `gated` of the unfit events found no room among the dead letters."""
+        row, stored, unfit = self.before, self.stored.total(), self.unfit.total()
+        read_by_show = Counter(row.read_by_show) + self.stored
+        read_by_show.update({show: count for show, count in self.unfit.items() if show})
+        return replace(
+            row,
+            state=state,
+            bytes=max(row.bytes, self.bytes),
+            records=row.records + self.records,
+            read=row.read + stored + unfit,
+            stored=row.stored + stored,
+            dead=row.dead + unfit,
+            gated=row.gated + gated,
+            read_by_show=dict(read_by_show),
+            stored_by_show=dict(Counter(row.stored_by_show) + self.stored),
+        )
+
+
+@dataclass
+class Batch:
+    """Rows to put, and what to write to the ledger once they are there."""
+
+    events: int = 0
+    rows: dict[bytes, list[Cell]] = field(default_factory=dict)
+    dead: list[DeadLetter] = field(default_factory=list)
+    progress: dict[SegmentId, Progress] = field(default_factory=dict)
+
+    def add(self, segment: SegmentId, before: Row, records: Iterable[Record]) -> None:
+        """Add what was read from a segment whose row is `before`."""
+        progress = self.progress.setdefault(segment, Progress(before))
+        for record in records:
+            self._add_record(segment, progress, record)
+            progress.records += 1
+            progress.bytes = record.end
+            self.events += len(record.events)
+
+    def _add_record(self, segment: SegmentId, progress: Progress, record: Record) -> None:
+        rows, received_ms = self.rows, record.received_ms
+        shows: list[str] = []
+        for index, event in enumerate(record.events):
+            selected = select(event)
+            if isinstance(selected, Unfit):
+                progress.unfit[selected.show] += 1
+                self.dead.append(DeadLetter(segment, record.offset, index, received_ms, event, selected.reason))
+                continue
+            event_id, show = selected["id"].encode(), selected["show"]
+            shows.append(show)
+            row = row_key(event_id, show.encode(), selected["pos_ms"])
+            rows.setdefault(row, []).append((qualifier(event_id, event), event, received_ms))
+        progress.stored.update(shows)

@@ -1,0 +1,44 @@
+"""The shipper's configuration file, written by roles/shipper: where things are, how much at once, how often."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from primetime.errors import PrimetimeError
+
+
+@dataclass(frozen=True)
+class Config:
+    """/etc/primetime/shipper/shipper.toml. An empty `redis_host` means: there is no Redis to count in."""
+
+    spool: Path
+    run: Path
+    hbase_host: str
+    hbase_port: int
+    hbase_lanes: int
+    hbase_batch_events: int
+    hbase_timeout_s: float
+    redis_host: str
+    redis_port: int
+    redis_lanes: int
+    redis_batch_events: int
+    redis_grace_s: float
+    poll_active_ms: int
+    poll_idle_ms: int
+
+
+def load(path: Path) -> Config:
+    """The file's settings; PrimetimeError when it is not there, not TOML or not complete."""
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise PrimetimeError(f"{path}: not there: converge this host, or pass --config") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PrimetimeError(f"{path}: not TOML: {error}") from error
+    wanted = {field.name for field in fields(Config)}
+    if wrong := wanted ^ values.keys():
+        raise PrimetimeError(f"{path}: {', '.join(sorted(wrong))}: missing or unknown: converge this host again")
+    return Config(**{**values, "spool": Path(values["spool"]), "run": Path(values["run"])})

@@ -1,0 +1,85 @@
+"""A sink in a process of its own, so that a slow or dead sink delays only itself.
+
+Started by the supervisor; it ends at SIGTERM, between two batches, or when the supervisor is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from pathlib import Path
+from threading import Event
+from typing import Any, Protocol
+
+from primetime.shipper import reports
+
+log = logging.getLogger("shipper")
+
+BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 5.0
+REPORT_EVERY_S = 0.5
+
+
+class Sink(Protocol):
+    """What a lane runs."""
+
+    retryable: tuple[type[Exception], ...]
+
+    def step(self) -> int: ...
+
+    def report(self) -> dict[str, Any]: ...
+
+
+class Lane:
+    """Steps a sink for ever: at once while it is behind, some times a second when there is nothing to do."""
+
+    def __init__(self, name: str, sink: Sink, run: Path, poll_active_s: float, poll_idle_s: float) -> None:
+        self._sink = sink
+        self._file = reports.lane_file(run, name)
+        self._poll_active_s, self._poll_idle_s = poll_active_s, poll_idle_s
+        self._pause_s = poll_active_s
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._last_error: str | None = None
+        self._retries = 0
+        self._reported_s = float("-inf")
+
+    def run(self, stop: Event, batch_events: int, supervisor: int) -> None:
+        """Until `stop` is set, or the process `supervisor` is no longer the parent. `batch_events` is a full batch."""
+        while not stop.is_set() and os.getppid() == supervisor:
+            stop.wait(self._once(batch_events))
+            self._report()
+        self._report(now=True)
+
+    def _once(self, batch_events: int) -> float:
+        """One step; how long to wait before the next."""
+        try:
+            events = self._sink.step()
+        except self._sink.retryable as error:
+            return self._failed(error)
+        if self._failing_since is not None:
+            log.info("works again after %.1f s", time.monotonic() - self._failing_since)
+        self._failures, self._failing_since = 0, None
+        if events >= batch_events:
+            return 0
+        self._pause_s = self._poll_active_s if events else min(self._pause_s * 1.5, self._poll_idle_s)
+        return self._pause_s
+
+    def _failed(self, error: Exception) -> float:
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+            log.warning("retrying until it works: %s", error)
+        self._last_error = str(error)
+        self._retries += 1
+        most = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MOST_S)
+        self._failures = min(self._failures + 1, 16)
+        return random.uniform(most / 2, most)
+
+    def _report(self, now: bool = False) -> None:
+        if not now and time.monotonic() < self._reported_s + REPORT_EVERY_S:
+            return
+        self._reported_s = time.monotonic()
+        failing_s = 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
+        content = {"failing_s": round(failing_s, 1), "retries": self._retries, "last_error": self._last_error}
+        reports.write(self._file, {**self._sink.report(), **content})

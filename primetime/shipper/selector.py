@@ -1,0 +1,63 @@
+"""Decides for one event between a place in the stores and a dead letter.
+
+Both sinks ask here, so that Redis counts exactly what HBase stores.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import orjson
+
+from primetime.event import MAX_POS_MS, SHOW, ULID
+
+UNKNOWN = "unknown"  # the type of an event without one
+
+
+class Unfit(NamedTuple):
+    """An event that cannot be stored, and why."""
+
+    reason: str
+    show: str | None  # when that much could be read
+
+
+def select(event: bytes) -> dict[str, Any] | Unfit:
+    """The decoded event, whose `id`, `show` and `pos_ms` are sound, or why it is unfit.
+
+    The collector let only sound events in; what is unfit here was damaged before its record was made, or written by
+    something else.
+    """
+    try:
+        decoded = orjson.loads(event)
+    except orjson.JSONDecodeError as error:
+        decoded = _tolerant(event)
+        if decoded is None:
+            return Unfit(f"not JSON: {error}", None)
+    if type(decoded) is not dict:
+        return Unfit("not a JSON object", None)
+    show = decoded.get("show")
+    if type(show) is not str or SHOW.fullmatch(show) is None:
+        return Unfit("show is missing or not a show's name", None)
+    event_id = decoded.get("id")
+    if type(event_id) is not str or ULID.fullmatch(event_id) is None:
+        return Unfit("id is missing or not a ULID", show)
+    pos_ms = decoded.get("pos_ms")
+    if type(pos_ms) is not int or not 0 <= pos_ms <= MAX_POS_MS:
+        return Unfit(f"pos_ms is missing or not an integer from 0 to {MAX_POS_MS}", show)
+    return decoded
+
+
+def kind(event: dict[str, Any]) -> str:
+    """The event's type, as the counts name it."""
+    found = event.get("type")
+    return found if type(found) is str else UNKNOWN
+
+
+def _tolerant(event: bytes) -> Any:
+    """What orjson refuses and JSON allows: half an emoji (a lone surrogate, which JavaScript sends), huge numbers."""
+    try:
+        plain = json.dumps(json.loads(event.decode()), ensure_ascii=False)
+        return json.loads(plain.encode(errors="replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,94 @@
+"""The shipper's status: per sink how far it lags and what went wrong, for `verify`, monitoring and people.
+
+Written by the supervisor every second, whatever the sinks are doing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from primetime.shipper.record import LINE_MAX, head
+from primetime.shipper.reports import REDIS
+from primetime.shipper.spool import Kind, SegmentId, Spool
+
+_SUMS = ("batches", "events", "dead_letters", "resent", "retries")
+
+
+def compose(spool: Spool, lanes: Mapping[str, dict[str, Any]], restarts: int) -> dict[str, Any]:
+    """The status, from what each lane last reported (empty when it has not yet)."""
+    found = spool.scan()
+    hbase = [report for lane, report in lanes.items() if not lane.startswith(REDIS)]
+    redis = [report for lane, report in lanes.items() if lane.startswith(REDIS)]
+    sinks = {"hbase": {**_lag(spool, found, _hbase_offsets(found, hbase)), **_merged(hbase)}}
+    if redis:
+        sinks["redis"] = {**_lag(spool, found, _redis_offsets(found, redis)), **_merged(redis)}
+    else:
+        sinks["redis"] = {"disabled": True}
+    return {"at_ms": time.time_ns() // 1_000_000, "segments": len(found), "restarts": restarts, "sinks": sinks}
+
+
+def _merged(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {key: sum(report.get(key, 0) for report in reports) for key in _SUMS}
+    merged["failing_s"] = max((report.get("failing_s", 0) for report in reports), default=0)
+    merged["last_error"] = next((report["last_error"] for report in reports if report.get("last_error")), None)
+    merged["kept"] = {segment: reason for report in reports for segment, reason in report.get("kept", {}).items()}
+    return merged
+
+
+def _hbase_offsets(found: Mapping[SegmentId, Kind], reports: list[dict[str, Any]]) -> dict[SegmentId, int]:
+    """The segments that are not finished, and how far each is shipped."""
+    offsets = {segment: offset for report in reports for segment, offset in report.get("offsets", {}).items()}
+    ended = {segment for report in reports for key in ("done", "kept") for segment in report.get(key, ())}
+    return {segment: offsets.get(str(segment), 0) for segment in found if str(segment) not in ended}
+
+
+def _redis_offsets(found: Mapping[SegmentId, Kind], reports: list[dict[str, Any]]) -> dict[SegmentId, int]:
+    positions = {source: place for report in reports for source, place in report.get("positions", {}).items()}
+    offsets = {}
+    for segment in found:
+        number, _, offset = positions.get(segment.source, "0:0").partition(":")
+        if segment.number >= int(number):
+            offsets[segment] = int(offset) if segment.number == int(number) else 0
+    return offsets
+
+
+def _lag(spool: Spool, found: Mapping[SegmentId, Kind], offsets: Mapping[SegmentId, int]) -> dict[str, Any]:
+    """What is written and not shipped: bytes, events (estimated from the first record's mean), age of the oldest."""
+    lag_bytes = lag_events = 0
+    oldest_ms = now_ms = time.time_ns() // 1_000_000
+    for segment, offset in offsets.items():
+        with contextlib.suppress(FileNotFoundError), _opened(spool, segment) as fd:
+            behind = max(0, _written_end(fd, offset, found[segment]) - offset)
+            first = head(os.pread(fd, LINE_MAX, offset)) if behind else None
+            lag_bytes += behind
+            if first:
+                lag_events += max(1, behind * first.events // first.payload_bytes)
+                oldest_ms = min(oldest_ms, first.received_ms)
+    return {"lag_bytes": lag_bytes, "lag_events": lag_events, "lag_seconds": round((now_ms - oldest_ms) / 1000, 1)}
+
+
+@contextlib.contextmanager
+def _opened(spool: Spool, segment: SegmentId) -> Any:
+    fd = spool.open(segment)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _written_end(fd: int, offset: int, kind: Kind) -> int:
+    """Where the written bytes end: the first zero byte, found by halving, or the end of the file."""
+    end = os.fstat(fd).st_size
+    if kind is Kind.SEALED:
+        return end
+    while offset < end:
+        middle = (offset + end) // 2
+        if os.pread(fd, 1, middle) in (b"\0", b""):
+            end = middle
+        else:
+            offset = middle + 1
+    return end

@@ -1,0 +1,166 @@
+"""The shipper's first process: starts a process per lane, closes dead writers' segments, writes the status.
+
+It touches neither HBase nor Redis, so that it answers whatever happens to them.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from threading import Event
+from typing import Any
+
+from primetime.hbase import Hbase
+from primetime.shipper import reports, status
+from primetime.shipper.config import Config
+from primetime.shipper.hbase_sink import HbaseSink
+from primetime.shipper.lane import Lane, Sink
+from primetime.shipper.redis_sink import RedisSink, connect
+from primetime.shipper.spool import Spool
+from primetime.shipper.warden import Warden
+
+log = logging.getLogger("shipper")
+
+LOOK_EVERY_S = 0.2
+STATUS_EVERY_S = 1.0
+STOP_WITHIN_S = 5.0  # a put may hold a lane for longer; it is done again at the next start
+RESTART_MOST_S = 30.0
+STATUS = "status.json"
+
+_processes = multiprocessing.get_context("fork")
+
+
+@dataclass
+class _Lane:
+    """A lane's process, and when it may be started again."""
+
+    process: BaseProcess | None = None
+    starts: int = 0
+    not_before_s: float = 0.0
+
+
+def lanes(config: Config) -> list[str]:
+    """The names of the lanes: `hbase-0`, `hbase-1`, ..., `redis-0`, ..."""
+    redis_lanes = config.redis_lanes if config.redis_host else 0
+    return [f"hbase-{number}" for number in range(config.hbase_lanes)] + [
+        f"{reports.REDIS}{number}" for number in range(redis_lanes)
+    ]
+
+
+def make_sink(config: Config, lane: str) -> Sink:
+    """The sink of one lane. The lanes of a kind share the workers among them: lane n has worker n, n + lanes, ..."""
+    spool, number = Spool(config.spool), int(lane.partition("-")[2])
+    if lane.startswith(reports.REDIS):
+        return RedisSink(
+            spool,
+            connect(host=config.redis_host, port=config.redis_port),
+            mine=lambda segment: segment.worker % config.redis_lanes == number,
+            batch_events=config.redis_batch_events,
+            grace_s=config.redis_grace_s,
+        )
+    return HbaseSink(
+        spool,
+        Hbase(config.hbase_host, config.hbase_port, config.hbase_timeout_s),
+        mine=lambda segment: segment.worker % config.hbase_lanes == number,
+        batch_events=config.hbase_batch_events,
+        passed_redis=reports.RedisProgress(config.run).passed if config.redis_host else None,
+        grace_s=config.redis_grace_s,
+    )
+
+
+def stop_at_sigterm() -> Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = Event()
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_, lambda *_: stop.set())
+    return stop
+
+
+def _run_lane(config: Config, name: str, supervisor: int) -> None:
+    stop = stop_at_sigterm()
+    lane = Lane(name, make_sink(config, name), config.run, config.poll_active_ms / 1000, config.poll_idle_ms / 1000)
+    batch_events = config.redis_batch_events if name.startswith(reports.REDIS) else config.hbase_batch_events
+    lane.run(stop, batch_events, supervisor)
+
+
+class Supervisor:
+    """Runs the lanes of a configuration until it is told to stop."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._spool = Spool(config.spool)
+        self._warden = Warden(self._spool)
+        self._lanes = {name: _Lane() for name in lanes(config)}
+        self._status_s = float("-inf")
+
+    def run(self, stop: Event, drain: bool) -> int:
+        """The exit code: 0 when told to stop, or drained; 3 when `drain` leaves segments that cannot be shipped."""
+        for file in self._config.run.glob("lane-*.json"):
+            file.unlink()
+        self._spool.remove_orphans()
+        code = None
+        try:
+            while code is None and not stop.is_set():
+                self._warden.close_dead()
+                self._keep_running()
+                self._write_status()
+                code = self._drained() if drain else None
+                stop.wait(LOOK_EVERY_S)
+        finally:
+            self._stop()
+        return code or 0
+
+    def _keep_running(self) -> None:
+        now = time.monotonic()
+        for name, lane in self._lanes.items():
+            if lane.process and lane.process.is_alive():
+                continue
+            if lane.process:
+                pause_s = min(2.0 ** min(lane.starts, 10), RESTART_MOST_S)
+                log.error("%s: died with %s: starting it again in %d s", name, lane.process.exitcode, pause_s)
+                lane.process, lane.not_before_s = None, now + pause_s
+            if now >= lane.not_before_s:
+                lane.process = _processes.Process(target=_run_lane, args=(self._config, name, os.getpid()), name=name)
+                lane.process.start()
+                lane.starts += 1
+
+    def _reports(self) -> dict[str, dict[str, Any]]:
+        return {name: reports.read(reports.lane_file(self._config.run, name)) for name in self._lanes}
+
+    def _write_status(self) -> None:
+        now = time.monotonic()
+        if now < self._status_s + STATUS_EVERY_S:
+            return
+        self._status_s = now
+        restarts = sum(lane.starts - 1 for lane in self._lanes.values())
+        reports.write(self._config.run / STATUS, status.compose(self._spool, self._reports(), restarts))
+
+    def _drained(self) -> int | None:
+        """0 when the spool is empty, 3 when only what cannot be shipped is left, else None."""
+        found = {str(segment) for segment in self._spool.scan()}
+        if not found:
+            return 0
+        kept = {
+            segment: reason for report in self._reports().values() for segment, reason in report.get("kept", {}).items()
+        }
+        if found - kept.keys():
+            return None
+        for segment in sorted(found):
+            log.error("%s: left: %s", segment, kept[segment])
+        return 3
+
+    def _stop(self) -> None:
+        running = [lane.process for lane in self._lanes.values() if lane.process and lane.process.is_alive()]
+        for process in running:
+            process.terminate()
+        until = time.monotonic() + STOP_WITHIN_S
+        for process in running:
+            process.join(max(0.0, until - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()

@@ -1,0 +1,1 @@
+"""Collector: takes events over HTTP, and answers when they are on disk."""

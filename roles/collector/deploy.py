@@ -1,0 +1,87 @@
+"""Collector: Debian's nginx and Lua module under a unit, a user and a configuration of ours."""
+
+from pyinfra.api import deploy
+from pyinfra.operations import apt, files, server, systemd
+from pyinfra.operations.util import any_changed
+
+from primetime import here
+from roles.collector.settings import Collector
+
+CONF = "/etc/primetime/collector"
+RUN = "/run/primetime-collector"  # made by the unit, in memory: nothing of nginx's own lies on the spool's disk
+
+
+@deploy("Collector")
+def collector() -> None:
+    settings = here.mine(Collector)
+    files.link(  # masked before it is installed, so that it never takes port 80
+        name="Mask the distribution's nginx",
+        path="/etc/systemd/system/nginx.service",
+        target="/dev/null",
+    )
+    apt.packages(
+        name="Install nginx and its Lua module",
+        # libluajit2 by name: apt may otherwise choose a LuaJIT that this Lua module does not work with
+        packages=["nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit2-5.1-2"],
+    )
+    systemd.service(name="Stop the distribution's nginx", service="nginx", running=False)
+    server.group(name="Make the group that shares the spool", group="primetime-spool", system=True)
+    server.user(
+        name="Make the collector's user",
+        user="collector",
+        home="/nonexistent",
+        ensure_home=False,
+        shell="/usr/sbin/nologin",
+        system=True,
+    )
+    files.directory(
+        name="Make the spool: its files belong to the group that the shipper is in",
+        path=settings.spool_path,
+        user="collector",
+        group="primetime-spool",
+        mode="2770",
+    )
+    lua = files.sync(
+        name="Copy the Lua modules",
+        src="templates/collector/lua",
+        dest=f"{CONF}/lua/collector",
+        exclude="*.j2",
+        user="root",
+        group="root",
+        mode="644",
+        dir_mode="755",
+    )
+    lua_config = files.template(
+        name="Write the Lua modules' settings",
+        src="templates/collector/lua/config.lua.j2",
+        dest=f"{CONF}/lua/collector/config.lua",
+        mode="644",
+        collector=settings,
+        shows=here.shows(),
+    )
+    config = files.template(
+        name="Write nginx.conf",
+        src="templates/collector/nginx.conf.j2",
+        dest=f"{CONF}/nginx.conf",
+        mode="644",
+        collector=settings,
+        address=here.address(),
+        run_path=RUN,
+        lua_path=f"{CONF}/lua",
+    )
+    unit = files.template(
+        name="Write the collector's unit",
+        src="templates/collector/primetime-collector.service.j2",
+        dest="/etc/systemd/system/primetime-collector.service",
+        mode="644",
+        collector=settings,
+        config=f"{CONF}/nginx.conf",
+    )
+    systemd.daemon_reload(name="Read the collector's changed unit", _if=unit.did_change)
+    systemd.service(
+        name="Restart the collector on its new configuration",
+        service="primetime-collector",
+        restarted=True,
+        _if=any_changed(lua, lua_config, config, unit),
+    )
+    systemd.service(name="Keep the collector running", service="primetime-collector", running=True, enabled=True)

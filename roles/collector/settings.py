@@ -1,0 +1,39 @@
+"""Collector: its knobs, and what it exposes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from primetime.endpoints import Endpoint
+
+
+@dataclass(frozen=True)
+class Collector:
+    """nginx with a Lua handler: 204 means written and fdatasynced here."""
+
+    group: ClassVar[str] = "collector"
+    services: ClassVar[tuple[str, ...]] = ("primetime-collector",)
+
+    port: int = 8080
+    workers: int = 2  # one per core that accepting may have; 0: as many as the host has
+    worker_connections: int = 16_384  # 20,000 phones fit into two workers, shared unevenly too
+    open_files: int = 65_536  # a container may clamp this to 20,000; one worker's connections still fit
+    body_max_kb: int = 256  # the contract's limit of a request
+    client_timeout_s: int = 10
+    keepalive_timeout_s: int = 75
+    retry_after_s: int = 1
+    commit_deadline_ms: int = 2000  # the longest that a request waits for the disk
+    shutdown_timeout_s: int = 10  # what a graceful stop gives requests that are still coming in
+
+    spool_path: str = "/var/spool/primetime"
+    spool_budget_mb: int = 4096  # 27 million events of 150 bytes, for as long as the shipper stands still
+    segment_mb: int = 64
+    segment_age_s: int = 10
+
+    nice: int = -5  # accepting goes before what drains the spool
+    cpu_weight: int = 1000  # the same between control groups; systemd's default is 100
+
+    def exposes(self) -> list[Endpoint]:
+        return [Endpoint("http", self.port, open_to=["public", "controller"], protocol="http")]
+
+
+SETTINGS = (Collector,)

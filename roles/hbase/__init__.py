@@ -1,0 +1,1 @@
+"""HBase: every event, for good."""

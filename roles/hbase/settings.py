@@ -1,0 +1,80 @@
+"""HBase: its knobs, and what its daemons expose."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from primetime.endpoints import Endpoint
+
+METRICS = "/prometheus"
+
+
+@dataclass(frozen=True)
+class Hbase:
+    """What holds for the store as a whole."""
+
+    group: ClassVar[str] = "hbase"
+
+    session_timeout_ms: int = 10_000  # a RegionServer silent for longer is dead; well above its JVM's longest pause
+    regions_per_server: int = 8  # of `events`: enough to spread over cores and to move, few enough for large files
+    message_interval_ms: int = 1000  # RegionServers to the master: it also decides how soon a new one is seen
+
+
+@dataclass(frozen=True)
+class HbaseMaster:
+    """Assigns regions; writes go on without it. More than one: the others stand by."""
+
+    group: ClassVar[str] = "hbase_master"
+    services: ClassVar[tuple[str, ...]] = ("primetime-hbase-master",)
+    heap_weight: ClassVar[int] = 3
+
+    port: int = 16000
+    http_port: int = 16010
+
+    def exposes(self) -> list[Endpoint]:
+        return [
+            Endpoint("rpc", self.port, open_to=["hbase"], protocol="hbase"),
+            Endpoint("http", self.http_port, open_to=["controller", "monitoring"], protocol="http", scrape=METRICS),
+        ]
+
+
+@dataclass(frozen=True)
+class HbaseRegionserver:
+    """Takes the writes; its CPU is what limits how fast a burst is stored."""
+
+    group: ClassVar[str] = "hbase_regionserver"
+    services: ClassVar[tuple[str, ...]] = ("primetime-hbase-regionserver",)
+    heap_weight: ClassVar[int] = 11
+
+    port: int = 16020
+    http_port: int = 16030
+    handlers: int = 30
+    memstore_share: float = 0.5  # of the heap: in 700 MiB, a million events of 150 bytes before it must write
+    block_cache_share: float = 0.2  # of the heap; both together at most 0.8
+
+    def exposes(self) -> list[Endpoint]:
+        return [
+            Endpoint("rpc", self.port, open_to=["hbase"], protocol="hbase"),
+            Endpoint("http", self.http_port, open_to=["controller", "monitoring"], protocol="http", scrape=METRICS),
+        ]
+
+
+@dataclass(frozen=True)
+class HbaseThrift:
+    """The way in for whoever is not Java: Thrift2, binary, unframed. Stateless: have as many as there are shippers."""
+
+    group: ClassVar[str] = "hbase_thrift"
+    services: ClassVar[tuple[str, ...]] = ("primetime-hbase-thrift",)
+    heap_weight: ClassVar[int] = 4
+
+    port: int = 9090
+    http_port: int = 9095
+    idle_timeout_ms: int = 120_000  # a quiet shipper keeps its connection; one thread each is what it costs
+
+    def exposes(self) -> list[Endpoint]:
+        return [
+            Endpoint("thrift", self.port, open_to=["shipper", "controller"], protocol="thrift"),
+            Endpoint("http", self.http_port, open_to=["controller", "monitoring"], protocol="http", scrape=METRICS),
+        ]
+
+
+SETTINGS = (Hbase, HbaseMaster, HbaseRegionserver, HbaseThrift)

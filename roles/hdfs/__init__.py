@@ -1,0 +1,1 @@
+"""HDFS: the disks under HBase, one NameNode and its DataNodes."""

@@ -1,0 +1,1 @@
+"""Java: what roles whose daemons are JVMs share. No inventory group of its own."""

@@ -1,0 +1,195 @@
+"""A JVM daemon on a host: the runtime, our jars, and its systemd unit. Called by zookeeper, hdfs and hbase."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api.command import FileUploadCommand, StringCommand
+from pyinfra.api.operation import OperationMeta, operation
+from pyinfra.context import host
+from pyinfra.facts.files import Directory
+from pyinfra.facts.server import Command
+from pyinfra.operations import apt, files, server, systemd
+from pyinfra.operations.util import any_changed
+
+from primetime import here
+from primetime.jars import TAR
+
+WAIT_FOR = "/opt/primetime/bin/wait-for"
+SMALL_HEAP_MB = 512  # below: starting up is most of what the daemon ever computes, so spare the optimizing compiler
+LARGE_HEAP_MB = 2048  # above: collecting at once would stop the daemon for longer than a session may be silent
+
+# What Hadoop and HBase reach into, by reflection, on Java 17.
+OPENED = ("lang", "lang.reflect", "io", "nio", "util", "util.concurrent")
+OPENS = (
+    *(f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in OPENED),
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
+    "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
+    "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
+)
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One JVM under systemd, named by its inventory group: `hdfs_namenode` runs as primetime-hdfs-namenode.service.
+
+    Conditions are those of templates/java/wait-for.py: `needs` before it starts, `ready` when it has started, and
+    `serves`, with {} for a host, when it does its part among the others of its group. `formatted` is a file without
+    which `main -format` runs first.
+    """
+
+    group: str
+    description: str
+    main: str
+    ready: str
+    serves: str
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    formatted: str = ""
+    stop_s: int = 30
+
+    @property
+    def role(self) -> str:
+        return self.group.partition("_")[0]
+
+    @property
+    def unit(self) -> str:
+        return unit(self.group)
+
+    @property
+    def user(self) -> str:
+        return self.role
+
+    @property
+    def home(self) -> str:
+        return f"/var/lib/{self.role}"
+
+    @property
+    def configuration(self) -> str:
+        """Its own folder, also where two daemons would say the same: a change must restart both."""
+        return "/etc/primetime/" + self.group.replace("_", "/", 1)
+
+
+def unit(group: str) -> str:
+    """The systemd unit of a daemon."""
+    return f"primetime-{group.replace('_', '-')}.service"
+
+
+def install(daemon: Daemon) -> None:
+    """Java, our jars, and the daemon's user and folders."""
+    files.directory(name="Make room for Java's manual links", path="/usr/share/man/man1")  # slim images leave it out
+    apt.packages(name="Install Java", packages=["openjdk-17-jre-headless"], no_recommends=True)
+    unpack_jars(name="Unpack the jars", tar=f"{here.artifacts('jars')}/{TAR}", into=_jars())
+    files.put(name="Install wait-for", src="templates/java/wait-for.py", dest=WAIT_FOR, mode="755")
+    system_user(name=f"Make user {daemon.user}", user=daemon.user, home=daemon.home)
+    files.directory(name="Make the data folder", path=daemon.home, user=daemon.user, group=daemon.user, mode="750")
+
+
+def configure(daemon: Daemon, file: str, **values: Any) -> OperationMeta:
+    """Write `file` from templates/<role>/ into the daemon's folder."""
+    return files.template(
+        name=f"Write {file}",
+        src=f"templates/{daemon.role}/{file}.j2",
+        dest=f"{daemon.configuration}/{file}",
+        mode="644",
+        **values,
+    )
+
+
+def log_to_journal(daemon: Daemon, *told: str) -> OperationMeta:
+    """Warnings of all, and what the classes `told` tell at level INFO, to standard output."""
+    return files.template(
+        name="Write log4j.properties",
+        src="templates/java/log4j.properties.j2",
+        dest=f"{daemon.configuration}/log4j.properties",
+        mode="644",
+        told=told,
+    )
+
+
+def define(daemon: Daemon) -> OperationMeta:
+    """Write its unit."""
+    written = files.template(
+        name="Write its unit",
+        src="templates/java/daemon.service.j2",
+        dest=f"/etc/systemd/system/{daemon.unit}",
+        mode="644",
+        daemon=daemon,
+        java=" ".join(("/usr/bin/java", *flags(daemon))),
+        wait_for=WAIT_FOR,
+    )
+    systemd.daemon_reload(name="Read its changed unit", _if=written.did_change)
+    return written
+
+
+def run(daemon: Daemon, *changes: OperationMeta) -> None:
+    """Keep it running, and restart it when one of `changes` happened: one host after the other.
+
+    Where it is down it starts first, on all hosts at once: a new ensemble has no majority before.
+    """
+    changed = any_changed(*changes)
+    started = systemd.service(name="Keep it running", service=daemon.unit, running=True, enabled=True)
+    members = [peer.name for peer in here.peers(daemon.group)]
+    others = " ".join(daemon.serves.format(name) for name in members if name != here.name())
+    # One command, so that with _serial the next host's turn comes when this one serves again. It refuses where another
+    # does not serve: pyinfra goes on to the next host after a failure, and a bad setting would take down all of them.
+    server.shell(
+        name="Restart it on its new configuration",
+        commands=[
+            f"{WAIT_FOR} 60 {others} && systemctl restart {daemon.unit} && "
+            f"{WAIT_FOR} 90 {daemon.serves.format(here.name())}"
+        ],
+        _serial=True,
+        _if=lambda: changed() and not started.did_change(),
+    )
+
+
+def flags(daemon: Daemon) -> list[str]:
+    """Its JVM's flags: small and quick to start with a small heap, short pauses with a large one."""
+    heap_mb = here.heap_mb(daemon.group)
+    return [
+        *OPENS,
+        f"-Xmx{heap_mb}m",
+        f"-Xms{heap_mb if heap_mb >= LARGE_HEAP_MB else min(heap_mb, 32)}m",
+        "-XX:+UseG1GC" if heap_mb >= LARGE_HEAP_MB else "-XX:+UseSerialGC",
+        *(["-XX:TieredStopAtLevel=1"] if heap_mb < SMALL_HEAP_MB else []),
+        "-Xss512k",
+        "-XX:+ExitOnOutOfMemoryError",  # systemd starts it again; half a daemon would linger
+        f"-XX:ErrorFile={daemon.home}/hs_err.log",  # one, not one for each crash
+        "-XX:-UsePerfData",  # its file in /tmp stalls collections while the disk is busy
+        "-Djava.net.preferIPv4Stack=true",
+        f"-cp {daemon.configuration}:{_jars()}/*",
+    ]
+
+
+@operation()
+def system_user(user: str, home: str) -> Generator[StringCommand, None, None]:
+    """Have a user and a group of this name that nobody can log in as. (server.user reads every user, group and key.)"""
+    if host.get_fact(Command, command=f"getent passwd {user} || true"):
+        host.noop(f"user {user} exists")
+        return
+    yield StringCommand("useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "-d", home, user)
+
+
+@operation()
+def unpack_jars(tar: str, into: str) -> Generator[StringCommand | FileUploadCommand, None, None]:
+    """Have the jars of `tar`, a local file, in folder `into`. It appears whole, so one that exists is complete.
+
+    Uncompressed: jars are compressed already (gzip takes 10 % off and 2 s), and sftp moves 150 MB/s.
+    """
+    if host.get_fact(Directory, path=into):
+        host.noop(f"{into} is there")
+        return
+    arriving, making = f"{into}.tar", f"{into}.new"
+    yield StringCommand("mkdir", "-p", str(Path(into).parent))
+    yield FileUploadCommand(tar, arriving, remote_temp_filename=arriving)
+    yield StringCommand("rm", "-rf", making, "&&", "mkdir", making, "&&", "tar", "-xf", arriving, "-C", making)
+    yield StringCommand("mv", making, into, "&&", "rm", arriving)
+
+
+def _jars() -> str:
+    return f"/opt/primetime/jars-{Path(here.artifacts('jars')).name}"

@@ -1,0 +1,1 @@
+"""Shipper: reads the spool, feeds HBase and Redis."""

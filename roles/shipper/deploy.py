@@ -1,0 +1,66 @@
+"""Shipper: our bundle, run by Debian's Python under a unit of its own."""
+
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import deploy
+from pyinfra.operations import files, systemd
+from pyinfra.operations.util import any_changed
+
+from primetime import here
+from primetime.operations import remove_other_versions, system_group, system_user, unpack_tar
+from primetime.settings import from_data
+from roles.collector.settings import Collector
+from roles.hbase.settings import HbaseThrift
+from roles.redis.settings import Redis
+from roles.shipper.settings import Shipper
+
+CONFIG = "/etc/primetime/shipper/shipper.toml"
+SPOOL_GROUP = "primetime-spool"
+
+
+@deploy("Shipper")
+def shipper() -> None:
+    settings = here.mine(Shipper)
+    tar = here.artifacts("shipper")
+    bundle = f"/opt/primetime/{Path(tar).stem}"
+    system_group(name="Make the group that shares the spool", group=SPOOL_GROUP)
+    system_user(name="Make the shipper's user", user="shipper", groups=[SPOOL_GROUP])
+    unpack_tar(name="Unpack the shipper's bundle", tar=tar, into=bundle)
+    config = files.template(
+        name="Write shipper.toml",
+        src="templates/shipper/shipper.toml.j2",
+        dest=CONFIG,
+        mode="644",
+        shipper=settings,
+        spool_path=from_data(Collector, host.data).spool_path,
+        hbase=_first("hbase_thrift", "127.0.0.1"),  # alone on a host it waits for a gateway to appear
+        hbase_port=from_data(HbaseThrift, host.data).port,
+        redis=_first("redis", ""),
+        redis_port=from_data(Redis, host.data).port,
+    )
+    unit = files.template(
+        name="Write the shipper's unit",
+        src="templates/shipper/primetime-shipper.service.j2",
+        dest="/etc/systemd/system/primetime-shipper.service",
+        mode="644",
+        shipper=settings,
+        bundle=bundle,
+        config=CONFIG,
+        spool_path=from_data(Collector, host.data).spool_path,
+        spool_group=SPOOL_GROUP,
+    )
+    systemd.daemon_reload(name="Read the shipper's changed unit", _if=unit.did_change)
+    systemd.service(
+        name="Restart the shipper on its new configuration",
+        service="primetime-shipper",
+        restarted=True,
+        _if=any_changed(config, unit),
+    )
+    systemd.service(name="Keep the shipper running", service="primetime-shipper", running=True, enabled=True)
+    remove_other_versions(name="Remove earlier bundles", current=bundle)
+
+
+def _first(group: str, otherwise: str) -> str:
+    peers = here.peers(group)
+    return peers[0].address if peers else otherwise

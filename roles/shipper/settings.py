@@ -1,0 +1,26 @@
+"""Shipper: its knobs. It opens no port: its state is a file, /run/primetime-shipper/status.json."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Shipper:
+    """Reads the spool, feeds HBase and Redis; at least once, with idempotent keys."""
+
+    group: ClassVar[str] = "shipper"
+    services: ClassVar[tuple[str, ...]] = ("primetime-shipper",)
+
+    hbase_lanes: int = 2  # processes that feed HBase; the collector's workers are shared out among them
+    hbase_batch_events: int = 5000  # in one put: more saves no CPU, and costs the gateway memory
+    hbase_timeout_s: float = 60.0  # a RegionServer's death holds a put for its ZooKeeper session and a replay
+    redis_lanes: int = 2  # processes that count in Redis, shared out likewise; one alone prepares while Redis waits
+    redis_batch_events: int = 5000  # Redis answers nobody else meanwhile: 15 ms
+    redis_grace_s: float = 600.0  # how long a segment waits for Redis; then counts are recomputed from HBase
+    poll_active_ms: int = 20
+    poll_idle_ms: int = 100
+    nice: int = 19  # it never takes the CPU that accepting needs
+    cpu_weight: int = 20  # the same between control groups; systemd's default is 100
+
+
+SETTINGS = (Shipper,)

@@ -1,0 +1,44 @@
+"""What the shipper promises beyond running."""
+
+import json
+import time
+from typing import Any
+
+from roles.shipper.settings import Shipper
+
+GROUP = "shipper"
+
+
+def _main_pid(host: Any) -> str:
+    return str(host.check_output("systemctl show -P MainPID primetime-shipper"))
+
+
+def _status(host: Any) -> dict[str, Any]:
+    found = json.loads(host.check_output("cat /run/primetime-shipper/status.json"))
+    assert isinstance(found, dict)
+    return found
+
+
+def test_it_runs_as_its_own_user(host: Any) -> None:
+    assert host.check_output("stat -c %%U /proc/%s", _main_pid(host)) == "shipper"
+
+
+def test_it_may_write_to_the_spool(host: Any) -> None:
+    assert "primetime-spool" in host.user("shipper").groups
+
+
+def test_it_gives_way_to_everything_else(host: Any, node: Any) -> None:
+    assert host.check_output("ps -o ni= -p %s", _main_pid(host)).strip() == str(node.mine(Shipper).nice)
+
+
+def test_its_status_is_fresh(host: Any) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        now_ms = int(host.check_output("date +%s%3N"))
+        if now_ms - _status(host)["at_ms"] < 5000:
+            return
+        assert time.monotonic() < deadline, "no status within the last 5 s"
+
+
+def test_its_status_names_both_sinks(host: Any) -> None:
+    assert _status(host)["sinks"].keys() == {"hbase", "redis"}

@@ -1,0 +1,1 @@
+"""ZooKeeper: who is alive and who leads, for HBase."""

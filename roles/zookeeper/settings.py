@@ -1,0 +1,32 @@
+"""ZooKeeper: its knobs, and what it exposes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from primetime.endpoints import Endpoint
+
+
+@dataclass(frozen=True)
+class Zookeeper:
+    """A member of the ensemble; all hosts of the group form one."""
+
+    group: ClassVar[str] = "zookeeper"
+    services: ClassVar[tuple[str, ...]] = ("primetime-zookeeper",)
+    heap_weight: ClassVar[int] = 1
+
+    client_port: int = 2181
+    peer_port: int = 2888  # followers to the leader
+    election_port: int = 3888
+    tick_ms: int = 2000  # sessions last 2 to 20 ticks: this must admit HBase's session_timeout_ms
+    init_ticks: int = 10  # for a follower to catch up with its leader when it joins
+    sync_ticks: int = 5  # behind the leader by more: the follower is dropped
+
+    def exposes(self) -> list[Endpoint]:
+        return [
+            Endpoint("client", self.client_port, open_to=["hbase", "monitoring"], protocol="zookeeper"),
+            Endpoint("peer", self.peer_port, open_to=["zookeeper"]),
+            Endpoint("election", self.election_port, open_to=["zookeeper"]),
+        ]
+
+
+SETTINGS = (Zookeeper,)

@@ -1,0 +1,22 @@
+-- Managed by primetime (roles/collector); edits are lost
+-- Two clocks: one that only goes forward, for deadlines and ages, and the wall clock, which somebody may set.
+
+local ffi = require "ffi"
+
+local C = ffi.C
+
+ffi.cdef "extern volatile uintptr_t ngx_current_msec;" -- nginx's own: monotonic, and read once per turn of its loop
+
+local M = {}
+
+-- Seconds since some moment.
+function M.now()
+    return tonumber(C.ngx_current_msec) / 1000
+end
+
+-- Epoch milliseconds, a whole number.
+function M.wall_ms()
+    return math.floor(ngx.now() * 1000 + 0.5)
+end
+
+return M

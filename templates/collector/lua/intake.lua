@@ -1,0 +1,47 @@
+-- Managed by primetime (roles/collector); edits are lost
+-- POST /events: a batch is checked, put into the group that gathers, and answered when that group is on disk.
+
+local answer = require "collector.answer"
+local committer = require "collector.committer"
+local groups = require "collector.group"
+local scanner = require "collector.scanner"
+
+local M = {}
+
+-- Gives the batch to the group: that group, or nil, the status and the sentence to refuse it with.
+function M.accept(body)
+    local count, problem = scanner.scan(body)
+    if not count then return nil, 400, problem end
+    local refusal = committer.refusal()
+    if refusal then return nil, 503, refusal end
+    local group = groups.add(body, count)
+    if not group then return nil, 503, "the disk is slow: too much is waiting for it" end
+    committer.wake()
+    return group
+end
+
+-- Waits for the group that accept() gave, and answers; or refuses with what it said.
+function M.answer(group, status, sentence)
+    if group then
+        if groups.wait(group) then return ngx.exit(204) end
+        return answer.unavailable(group.problem or "the disk is slow: send the same bytes again")
+    end
+    if status == 503 then return answer.unavailable(sentence) end
+    return answer.text(status, sentence)
+end
+
+-- In a function of its own, so that the body can be collected while its request waits.
+local function read()
+    ngx.req.read_body()
+    local body = ngx.req.get_body_data()
+    if body then return M.accept(body) end
+    if ngx.req.get_body_file() then return nil, 413, "the body came in too many small chunks" end
+    return nil, 400, "the body is empty: send a JSON array of 1 to 100 events"
+end
+
+function M.post()
+    if ngx.req.get_method() ~= "POST" then return answer.wrong_method("POST") end
+    return M.answer(read())
+end
+
+return M
