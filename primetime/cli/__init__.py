@@ -24,6 +24,7 @@ VERBS = {
     "rehearse": "a burst of numbered updates, then the certificate",
     "events": "stored events of a show by position, as JSON lines",
     "test": "the suite",
+    "bench": "side-by-side measurements",
 }
 
 

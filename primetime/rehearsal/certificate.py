@@ -52,7 +52,8 @@ class Certificate:
 
     @property
     def passed(self) -> bool:
-        return self.missing == 0 and self.unanswered == 0
+        """A run of which nothing was acknowledged proves nothing, so it does not pass."""
+        return self.missing == 0 and self.unanswered == 0 and self.acked > 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,6 +89,8 @@ class Certificate:
             lines.append(f"a shipper that is behind may still store them: `primetime rehearse --check {self.run}`")
         if self.passed:
             lines.append(f"passed: each of the {self.acked:,} acknowledged is stored or a dead letter")
+        elif not self.acked:
+            lines.append("FAILED: nothing was acknowledged, so nothing is proved")
         else:
             lines.append(f"FAILED: {self.missing:,} acknowledged and missing, {self.unanswered:,} unanswered")
         return lines

@@ -72,7 +72,7 @@ class HbaseThrift:
 
     def exposes(self) -> list[Endpoint]:
         return [
-            Endpoint("thrift", self.port, open_to=["shipper", "controller"], protocol="thrift"),
+            Endpoint("thrift", self.port, open_to=["shipper", "controller", "hbase"], protocol="thrift"),
             Endpoint("http", self.http_port, open_to=["controller", "monitoring"], protocol="http", scrape=METRICS),
         ]
 

@@ -23,7 +23,7 @@ class Zookeeper:
 
     def exposes(self) -> list[Endpoint]:
         return [
-            Endpoint("client", self.client_port, open_to=["hbase", "monitoring"], protocol="zookeeper"),
+            Endpoint("client", self.client_port, open_to=["zookeeper", "hbase", "monitoring"], protocol="zookeeper"),
             Endpoint("peer", self.peer_port, open_to=["zookeeper"]),
             Endpoint("election", self.election_port, open_to=["zookeeper"]),
         ]

@@ -182,3 +182,7 @@ def test_a_run_of_another_version_is_not_judged(folder: Path, hbase: ReadHbase) 
     (folder / "run.json").write_text(json.dumps(fields | {"bytes_version": BYTES_VERSION + 1}))
     with pytest.raises(PrimetimeError, match="another version"):
         check(folder, hbase)
+
+
+def test_a_run_of_which_nothing_was_acknowledged_does_not_pass() -> None:
+    assert not certify(record_of(bytes([REFUSED] * 20)), Found(BURST)).passed

@@ -104,10 +104,12 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = 10) -> An
 
 
 def is_alive(pid: int) -> bool:
+    """Whether any thread of a process is left: its first one may be gone while another still writes."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return is_alive(pid)  # one has gone just now
+    return any(state not in "ZX" for state in states)
 
 
 def free_port() -> int:

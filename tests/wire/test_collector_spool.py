@@ -183,9 +183,10 @@ def test_segments_that_were_shipped_do_not_give_their_numbers_back() -> None:
 def test_a_number_whose_segment_never_appeared_is_used_again() -> None:
     with collector() as server:
         assert server.post([event()]).status == 204
-        wait_for("the next number to be drafted", (server.spool / "w00.number.new").exists)
+        draft = server.spool / "w00.number.new"
+        wait_for("the next number to be drafted", lambda: draft.exists() and draft.read_text() == "2\n")
         server.kill()  # and then what a crash between the two renames of a beginning segment leaves:
-        (server.spool / "w00.number.new").rename(server.spool / "w00.number")
+        draft.rename(server.spool / "w00.number")
         server.start()
         assert server.post([event()]).status == 204
         assert numbers(server) == {0: [1, 2]}

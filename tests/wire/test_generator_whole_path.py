@@ -20,6 +20,7 @@ from primetime.rehearsal.burst import Plan
 from primetime.rehearsal.certificate import Certificate, check
 from primetime.rehearsal.run import rehearse
 from primetime.shipper.config import Config
+from roles.shipper.settings import Shipper
 from tests.hbase_gateway import GatewayServer, free_port
 from tests.wire.collector_server import SHOW, Server, collector
 
@@ -32,25 +33,18 @@ def silent(text: str) -> None:
 
 @contextmanager
 def shipper(folder: Path, spool: Path, gateway: GatewayServer) -> Iterator[None]:
-    """A shipper from this spool to this gateway, without a Redis."""
-    config = Config(
-        spool=spool,
-        run=folder / "run",
-        hbase_host="127.0.0.1",
-        hbase_port=gateway.port,
-        hbase_lanes=2,
-        hbase_batch_events=1000,
-        hbase_timeout_s=5,
-        redis_host="",
-        redis_port=0,
-        redis_batch_events=1000,
-        redis_grace_s=60,
-        poll_active_ms=5,
-        poll_idle_ms=20,
-    )
-    values = {name: str(value) if isinstance(value, Path) else value for name, value in vars(config).items()}
+    """A shipper with its role's knobs from this spool to this gateway, without a Redis."""
+    knobs = {name: value for name, value in vars(Shipper()).items() if name in Config.__dataclass_fields__}
+    places = {
+        "spool": str(spool),
+        "run": str(folder / "run"),
+        "hbase_host": "127.0.0.1",
+        "hbase_port": gateway.port,
+        "redis_host": "",
+        "redis_port": 0,
+    }
     path = folder / "shipper.toml"
-    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
+    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in (knobs | places).items()))
     with (folder / "shipper.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "primetime.shipper", "--config", str(path)],
