@@ -89,7 +89,7 @@ class Certificate:
             lines.append(f"a shipper that is behind may still store them: `primetime rehearse --check {self.run}`")
         if self.passed:
             lines.append(f"passed: each of the {self.acked:,} acknowledged is stored or a dead letter")
-        elif not self.acked:
+        elif not (self.missing or self.unanswered):
             lines.append("FAILED: nothing was acknowledged, so nothing is proved")
         else:
             lines.append(f"FAILED: {self.missing:,} acknowledged and missing, {self.unanswered:,} unanswered")
