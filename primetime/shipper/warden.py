@@ -17,7 +17,7 @@ from primetime.shipper.tail import Closed, Tail
 
 log = logging.getLogger("shipper")
 
-DEAD_AFTER_S = 1.0  # a lock is found free twice, this far apart: a writer may be between making a file and locking it
+DEAD_AFTER_S = 1.0  # a lock is found free twice, this far apart: it is free for a moment when its writer seals
 
 
 class Warden:
@@ -35,16 +35,13 @@ class Warden:
         return [segment for segment in open_now if self._close_if_dead(segment)]
 
     def _close_if_dead(self, segment: SegmentId) -> bool:
-        path = self._spool.path(segment, "open")
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self._spool.path(segment, "open"), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # sealed or removed meanwhile
             return False
         try:
             if not _lock(fd):
                 self._free_since.pop(segment, None)
-                return False
-            if not _still(path, fd):  # its writer sealed it between the scan and the lock
                 return False
             now = time.monotonic()
             if now < self._free_since.setdefault(segment, now) + DEAD_AFTER_S:
@@ -91,10 +88,3 @@ def _lock(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _still(path: Path, fd: int) -> bool:
-    try:
-        return path.stat().st_ino == os.fstat(fd).st_ino
-    except FileNotFoundError:
-        return False

@@ -1,10 +1,11 @@
 """Collector: Debian's nginx and Lua module under a unit, a user and a configuration of ours."""
 
 from pyinfra.api import deploy
-from pyinfra.operations import apt, files, server, systemd
+from pyinfra.operations import apt, files, systemd
 from pyinfra.operations.util import any_changed
 
 from primetime import here
+from primetime.operations import system_group, system_user
 from roles.collector.settings import Collector
 
 CONF = "/etc/primetime/collector"
@@ -25,15 +26,8 @@ def collector() -> None:
         packages=["nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit2-5.1-2"],
     )
     systemd.service(name="Stop the distribution's nginx", service="nginx", running=False)
-    server.group(name="Make the group that shares the spool", group="primetime-spool", system=True)
-    server.user(
-        name="Make the collector's user",
-        user="collector",
-        home="/nonexistent",
-        ensure_home=False,
-        shell="/usr/sbin/nologin",
-        system=True,
-    )
+    system_group(name="Make the group that shares the spool", group="primetime-spool")
+    system_user(name="Make the collector's user", user="collector")
     files.directory(
         name="Make the spool: its files belong to the group that the shipper is in",
         path=settings.spool_path,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from primetime.shipper.feed import QUARTER_MS, Feed, Move
-from primetime.shipper.spool import Spool
+from primetime.shipper.spool import Kind, Spool
 from tests.shipping import RECEIVED_MS, SPOOL, Writer, event, record
 
 SOURCE = f"{SPOOL}-w00"
@@ -92,6 +92,12 @@ def test_a_segment_that_goes_while_it_is_read_is_a_gap(tmp_path: Path) -> None:
 def test_a_gap_is_believed_only_after_a_while(tmp_path: Path) -> None:
     Writer(tmp_path, 2).write(event(2)).seal()
     assert moves(tmp_path, Feed(Spool(tmp_path), SOURCE, "1:0", settle_s=3600)) == []
+
+
+def test_a_segment_that_a_renaming_hides_is_no_gap(tmp_path: Path) -> None:
+    for number in (1, 2):
+        Writer(tmp_path, number).write(event(number)).seal()
+    assert Feed(Spool(tmp_path), SOURCE, "", settle_s=0).next({2: Kind.SEALED}, 9) is None
 
 
 def test_nothing_after_the_position_is_no_gap(tmp_path: Path) -> None:

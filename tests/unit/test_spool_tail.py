@@ -152,6 +152,16 @@ def test_what_a_writer_took_back_before_sealing_is_no_corruption(tmp_path: Path)
     assert tail.finished
 
 
+def test_what_was_read_ahead_and_then_taken_back_is_not_an_event(tmp_path: Path) -> None:
+    unacknowledged = record(2, [event(2)])
+    writer = Writer(tmp_path, reserve=4096).write(event(1)).append(unacknowledged)
+    tail = Tail(os.open(writer.path, os.O_RDONLY))
+    assert [found.events for found in tail.read(Live(), 1)] == [[event(1)]]
+    sealed = writer.take_back(unacknowledged).seal()
+    assert whole(sealed, Sealed(), tail)[0] == []
+    assert tail.finished
+
+
 def test_a_position_behind_the_end_of_a_sealed_segment_is_finished(segment: Path) -> None:
     segment.write_bytes(SEALED)
     tail = whole(segment, Sealed(), Tail(os.open(segment, os.O_RDONLY), len(SEALED) + 500, 7, 9))[1]
