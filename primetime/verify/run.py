@@ -80,7 +80,16 @@ def _promises(inventory: Inventory, topology: str) -> list[dict[str, Any]]:
             "-p",
             "no:pytest11.testinfra",
         ]
-        command += ["-p", "primetime.verify.plugin", "-n", "4", "-c", os.devnull, f"--rootdir={REPO}"]
+        command += [
+            "-p",
+            "primetime.verify.plugin",
+            "-n",
+            "4",
+            "-c",
+            os.devnull,
+            f"--rootdir={REPO}",
+            f"--basetemp={folder}/tmp",
+        ]
         command += [f"--topology={topology}", f"--promises={report}", "--import-mode=importlib"]
         command += [str(path) for path in [REPO / "primetime" / "verify" / "everyone.py", *files]]
         done = subprocess.run(
