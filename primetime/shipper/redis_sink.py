@@ -87,7 +87,7 @@ class RedisSink:
         move, batch = self._pending[source]
         applied, position, counted, resent = (*self._apply(keys=[f"position:{source}"], args=[batch]), 0, 0)[:4]
         del self._pending[source]
-        if not applied and position != move.end:  # at the end: it was applied, and the answer got lost
+        if not applied:  # somebody else moved it, Redis lost it, or an answer of Redis was lost
             log.warning("%s: Redis is at %s, not at %s: going there", source, position or "no position", move.start)
             feed.go(position)
             return 0

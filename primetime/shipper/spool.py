@@ -95,7 +95,9 @@ class Spool:
         self._changed_ns = -1
 
     def remove_orphans(self) -> None:
-        """Delete sidecars whose segment is gone: a removal that was cut short."""
+        """Delete sidecars whose segment is gone, and half-written ones: what was under way when a shipper was killed."""
+        for half in self.directory.glob("*.closed.tmp"):
+            half.unlink()
         for segment, suffix in list(self._names()):
             if suffix == "closed" and not self.exists(segment):
                 self.path(segment, "closed").unlink(missing_ok=True)

@@ -97,6 +97,7 @@ class Supervisor:
         self._warden = Warden(self._spool)
         self._lanes = {name: _Lane() for name in lanes(config)}
         self._status_s = float("-inf")
+        self._trouble = ""
 
     def run(self, stop: Event, drain: bool) -> int:
         """The exit code: 0 when told to stop, or drained; 3 when `drain` leaves segments that cannot be shipped."""
@@ -106,9 +107,8 @@ class Supervisor:
         code = None
         try:
             while code is None and not stop.is_set():
-                self._warden.close_dead()
                 self._keep_running()
-                self._write_status()
+                self._look_after()
                 code = self._drained() if drain else None
                 stop.wait(LOOK_EVERY_S)
         finally:
@@ -128,6 +128,18 @@ class Supervisor:
                 lane.process = _processes.Process(target=_run_lane, args=(self._config, name, os.getpid()), name=name)
                 lane.process.start()
                 lane.starts += 1
+
+    def _look_after(self) -> None:
+        """Close and report. A full disk stops either, and must not stop the lanes, which make room."""
+        try:
+            self._warden.close_dead()
+            self._write_status()
+        except OSError as error:
+            if str(error) != self._trouble:
+                log.error("retrying until it works: %s", error)
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
 
     def _reports(self) -> dict[str, dict[str, Any]]:
         return {name: reports.read(reports.lane_file(self._config.run, name)) for name in self._lanes}

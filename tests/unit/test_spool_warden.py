@@ -86,7 +86,8 @@ def test_nothing_but_segments_is_found_in_a_spool(tmp_path: Path) -> None:
 
 
 def test_a_removal_that_was_cut_short_is_completed(tmp_path: Path) -> None:
-    (tmp_path / f"{SEGMENT}.closed").touch()
+    for name in (f"{SEGMENT}.closed", f"{SEGMENT}.closed.tmp"):
+        (tmp_path / name).touch()
     Spool(tmp_path).remove_orphans()
     assert list(tmp_path.iterdir()) == []
 

@@ -237,7 +237,7 @@ def test_identities_take_few_bytes(tmp_path: Path, client: redis.Redis) -> None:
 
 VOTES = [
     vote(1, "ann", "red", 100),
-    vote(2, "ann", "blue", 200),
+    vote(2, "ann", "zebra", 200),
     vote(3, "ann", "green", 200),
     vote(3, "ann", "yellow", 200),
     vote(4, "bob", "red", 50),

@@ -211,6 +211,22 @@ def test_a_dead_writer_s_segment_is_shipped_to_redis_though_hbase_is_away(shippe
     wait_for(lambda: shipper.counted() == 2)
 
 
+def test_a_sidecar_that_cannot_be_written_stops_nothing_else(shipper: Shipper) -> None:
+    shipper.gateway.start()
+    shipper.start_redis()
+    process = shipper.start()
+    blocked = Writer(shipper.spool, 1, worker=1).write(event(1)).die()
+    obstacle = shipper.spool / f"{blocked.stem}.closed.tmp"
+    obstacle.mkdir()
+    written = sorted([*fill(shipper.spool, 1, workers=1), event(1)])
+    wait_for(lambda: shipper.gateway.events() == sorted(set(written)) and len(shipper.segments()) == 1)
+    obstacle.rmdir()
+    wait_for(lambda: shipper.segments() == [])
+    process.terminate()
+    assert process.stdout
+    assert process.stdout.read().count("Is a directory") == 1
+
+
 def test_it_stops_at_sigterm_though_hbase_and_redis_are_away(shipper: Shipper) -> None:
     fill(shipper.spool, 1)
     process = shipper.start()
