@@ -51,8 +51,8 @@ def undeclared(topology: Topology, found: dict[str, str]) -> list[str]:
     return sorted(found.keys() - {node.name for node in topology.nodes})
 
 
-def up(topology: Topology, progress: Progress) -> int:
-    """Make it so; returns how many machines were made or started. Waits until all answer ssh."""
+def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
+    """Make it so; returns how many machines were made or started. With `wait`, returns when all answer ssh."""
     for node in topology.nodes:
         heap_mb(node)  # a host that is too small for its daemons is told before anything is made
     driver = driver_for(topology)
@@ -76,7 +76,8 @@ def up(topology: Topology, progress: Progress) -> int:
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(take, steps))
-    driver.ex_wait_for_ssh(driver.list_nodes())
+    if wait:
+        driver.ex_wait_for_ssh(driver.list_nodes())
     return len(steps)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
+from typing import Any
 
 from primetime.cli import add_topology
 from primetime.console import Console
@@ -14,7 +17,7 @@ from primetime.providers import driver_for
 from primetime.quantities import count, seconds
 from primetime.rehearsal.certificate import Certificate, check
 from primetime.rehearsal.run import Plan, rehearse
-from primetime.topology import load
+from primetime.topology import Topology, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +53,24 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def again(inventory: Inventory, run: str) -> Certificate:
     """The certificate of a finished run, made anew from its record and what HBase holds now."""
-    return check(home() / "runs" / run, Hbase(*inventory.endpoint("hbase_thrift", "thrift")))
+    return check(runs(inventory.topology) / run, Hbase(*inventory.endpoint("hbase_thrift", "thrift")))
 
 
 def burst(inventory: Inventory, plan: Plan, console: Console) -> Certificate:
     """One rehearsal against the live nodes; its record is kept under PRIMETIME_HOME."""
     collectors = inventory.every_endpoint("collector", "http")
     thrift = inventory.endpoint("hbase_thrift", "thrift")
-    return rehearse(plan, collectors, thrift, home() / "runs", console.progress)
+    return rehearse(plan, collectors, thrift, runs(inventory.topology), console.progress)
+
+
+def runs(topology: Topology) -> Path:
+    """Where the records of a topology's rehearsals are kept, a folder each, named by run."""
+    return home() / "runs" / topology.name
+
+
+def last_certificate(topology: Topology) -> dict[str, Any] | None:
+    """The certificate of the topology's last finished rehearsal; a run's name begins with its time."""
+    for path in sorted(runs(topology).glob("*/certificate.json"), reverse=True):
+        found = json.loads(path.read_text())
+        return found if isinstance(found, dict) else None
+    return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from primetime import machines
 from primetime.cli import add_topology
+from primetime.cli.rehearse import last_certificate
 from primetime.console import Console, table
 from primetime.inventory import Inventory, live
 from primetime.topology import load
@@ -53,6 +54,7 @@ def summary(inventory: Inventory) -> dict[str, Any]:
         ],
         "shows": list(topology.shows),
         "endpoints": endpoints,
+        "certificate": last_certificate(topology),
     }
 
 

@@ -17,13 +17,13 @@ CHECKS = (
     ("types", ["mypy"]),
 )
 LOCAL = ("tests/unit", "tests/wire")
-HOSTS = ("tests/machine", "tests/cluster")
+HOSTS = ("tests/machine", "tests/cluster", "tests/fault")
 # A process and mount namespace that ends with this process, however it ends: nothing that a test started outlives it.
 ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="also what takes long")
+    parser.add_argument("--all", action="store_true", help="also what takes long: the whole fault matrix")
     parser.add_argument("pytest", nargs=argparse.REMAINDER, help="-- ARGUMENTS...: for pytest, in place of all tests")
 
 

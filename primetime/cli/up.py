@@ -13,6 +13,7 @@ from primetime.topology import load
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
+    parser.add_argument("--no-wait", action="store_true", help="do not wait until every machine answers ssh")
     parser.add_argument("--yes", action="store_true", help="do not ask (nothing is asked for local machines)")
 
 
@@ -21,7 +22,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     preflight.require_root("up")
     preflight.require(preflight.missing(preflight.DEMO), "up")
     with driver_for(topology).ex_lock("up"), console.stage("machines"):
-        changed = machines.up(topology, console.progress)
+        changed = machines.up(topology, console.progress, wait=not arguments.no_wait)
     console.say(f"{topology.name}: {len(topology.nodes)} machines up, {changed} made or started")
     console.result({"topology": topology.name, "changed": changed})
     return 0

@@ -95,7 +95,7 @@ class Spool:
         self._changed_ns = -1
 
     def remove_orphans(self) -> None:
-        """Delete sidecars whose segment is gone, and half-written ones: what was under way when a shipper was killed."""
+        """Delete sidecars whose segment is gone, and half-written ones: what a killed shipper was doing."""
         for half in self.directory.glob("*.closed.tmp"):
             half.unlink()
         for segment, suffix in list(self._names()):

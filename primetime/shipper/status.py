@@ -18,8 +18,8 @@ from primetime.shipper.spool import Kind, SegmentId, Spool
 _SUMS = ("batches", "events", "dead_letters", "resent", "retries")
 
 
-def compose(spool: Spool, lanes: Mapping[str, dict[str, Any]], restarts: int) -> dict[str, Any]:
-    """The status, from what each lane last reported (empty when it has not yet)."""
+def compose(spool: Spool, lanes: Mapping[str, dict[str, Any]], **supervisor: Any) -> dict[str, Any]:
+    """The status, from what each lane last reported (empty when it has not yet) and what the supervisor has to say."""
     found = spool.scan()
     hbase = [report for lane, report in lanes.items() if not lane.startswith(REDIS)]
     redis = [report for lane, report in lanes.items() if lane.startswith(REDIS)]
@@ -28,7 +28,7 @@ def compose(spool: Spool, lanes: Mapping[str, dict[str, Any]], restarts: int) ->
         sinks["redis"] = {**_lag(spool, found, _redis_offsets(found, redis)), **_merged(redis)}
     else:
         sinks["redis"] = {"disabled": True}
-    return {"at_ms": time.time_ns() // 1_000_000, "segments": len(found), "restarts": restarts, "sinks": sinks}
+    return {"at_ms": time.time_ns() // 1_000_000, "segments": len(found), **supervisor, "sinks": sinks}
 
 
 def _merged(reports: list[dict[str, Any]]) -> dict[str, Any]:

@@ -131,15 +131,15 @@ class Supervisor:
 
     def _look_after(self) -> None:
         """Close and report. A full disk stops either, and must not stop the lanes, which make room."""
-        try:
-            self._warden.close_dead()
-            self._write_status()
-        except OSError as error:
-            if str(error) != self._trouble:
-                log.error("retrying until it works: %s", error)
-            self._trouble = str(error)
-        else:
-            self._trouble = ""
+        trouble = ""
+        for task in (self._warden.close_dead, self._write_status):
+            try:
+                task()
+            except OSError as error:
+                trouble = str(error)
+        if trouble and trouble != self._trouble:
+            log.error("retrying until it works: %s", trouble)
+        self._trouble = trouble
 
     def _reports(self) -> dict[str, dict[str, Any]]:
         return {name: reports.read(reports.lane_file(self._config.run, name)) for name in self._lanes}
@@ -150,7 +150,8 @@ class Supervisor:
             return
         self._status_s = now
         restarts = sum(lane.starts - 1 for lane in self._lanes.values())
-        reports.write(self._config.run / STATUS, status.compose(self._spool, self._reports(), restarts))
+        composed = status.compose(self._spool, self._reports(), restarts=restarts, trouble=self._trouble)
+        reports.write(self._config.run / STATUS, composed)
 
     def _drained(self) -> int | None:
         """0 when the spool is empty, 3 when only what cannot be shipped is left, else None."""

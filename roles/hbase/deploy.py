@@ -6,7 +6,7 @@ from pyinfra.operations import files
 
 from primetime import here
 from roles.hbase.settings import Hbase, HbaseMaster, HbaseRegionserver, HbaseThrift
-from roles.hbase.tables import create_table, tables
+from roles.hbase.tables import create_tables, tables
 from roles.hdfs.deploy import replication, takes_writes, the_namenode
 from roles.hdfs.settings import HdfsNamenode
 from roles.java import deploy as java
@@ -76,14 +76,12 @@ def hbase_tables() -> None:
     if here.name() != here.peers("hbase_master")[0].name or not gateways:
         return
     servers = len(here.peers("hbase_regionserver"))
-    for table, splits in tables(servers, here.mine(Hbase).regions_per_server).items():
-        create_table(
-            name=f"Make table {table}",
-            gateway=gateways[0].address,
-            port=here.mine(HbaseThrift).port,
-            table=table,
-            splits=splits,
-        )
+    create_tables(
+        name="Make the tables that are missing",
+        gateway=gateways[0].address,
+        port=here.mine(HbaseThrift).port,
+        wanted=tables(servers, here.mine(Hbase).regions_per_server),
+    )
 
 
 def _configure(daemon: java.Daemon, web: str) -> OperationMeta:

@@ -7,7 +7,7 @@ and HBase's own shell is a 500 MB Ruby.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
@@ -34,15 +34,17 @@ def salt_splits(regions: int) -> list[bytes]:
 
 
 @operation()
-def create_table(
-    gateway: str, port: int, table: str, splits: Sequence[bytes]
+def create_tables(
+    gateway: str, port: int, wanted: Mapping[str, Sequence[bytes]]
 ) -> Generator[FunctionCommand, None, None]:
-    """Have a table with family `e`, its regions divided at `splits`. One that exists is left as it is."""
+    """Have these tables, each with family `e`, divided at the given keys. One that exists is left as it is."""
     executing = state.current_stage == StateStage.Execute
-    if table in existing(gateway, port, READY_S if executing else 0):
-        host.noop(f"table {table} exists")
-        return
-    yield FunctionCommand(admin.create_table, (gateway, port, table, splits), {})
+    there = existing(gateway, port, READY_S if executing else 0)
+    missing = [table for table in wanted if table not in there]
+    if not missing:
+        host.noop("all tables exist")
+    for table in missing:
+        yield FunctionCommand(admin.create_table, (gateway, port, table, wanted[table]), {})
 
 
 def existing(gateway: str, port: int, patience_s: float) -> list[str]:

@@ -111,6 +111,7 @@ def test_ssh_exits_as_its_command_does(demo: Demo) -> None:
 def test_status_says_where_to_look(demo: Demo) -> None:
     status = demo.json("status")
     assert status["endpoints"] == demo.result["endpoints"]
+    assert status["certificate"]["missing"] == 0
 
 
 def test_plain_pyinfra_converges_the_same_hosts_and_finds_nothing_to_do(demo: Demo, tmp_path: Path) -> None:

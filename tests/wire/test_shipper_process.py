@@ -215,11 +215,13 @@ def test_a_sidecar_that_cannot_be_written_stops_nothing_else(shipper: Shipper) -
     shipper.gateway.start()
     shipper.start_redis()
     process = shipper.start()
+    wait_for(shipper.status)
     blocked = Writer(shipper.spool, 1, worker=1).write(event(1)).die()
     obstacle = shipper.spool / f"{blocked.stem}.closed.tmp"
     obstacle.mkdir()
     written = sorted([*fill(shipper.spool, 1, workers=1), event(1)])
     wait_for(lambda: shipper.gateway.events() == sorted(set(written)) and len(shipper.segments()) == 1)
+    assert "Is a directory" in wait_for(lambda: shipper.status()["trouble"])
     obstacle.rmdir()
     wait_for(lambda: shipper.segments() == [])
     process.terminate()
