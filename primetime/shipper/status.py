@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from primetime.shipper.record import LINE_MAX, head
@@ -72,7 +72,7 @@ def _lag(spool: Spool, found: Mapping[SegmentId, Kind], offsets: Mapping[Segment
 
 
 @contextlib.contextmanager
-def _opened(spool: Spool, segment: SegmentId) -> Any:
+def _opened(spool: Spool, segment: SegmentId) -> Iterator[int]:
     fd = spool.open(segment)
     try:
         yield fd

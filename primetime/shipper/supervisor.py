@@ -37,11 +37,12 @@ _processes = multiprocessing.get_context("fork")
 
 @dataclass
 class _Lane:
-    """A lane's process, and when it may be started again."""
+    """A lane's process, how often it died, of that in quick succession, and when it may be started again."""
 
     process: BaseProcess | None = None
-    starts: int = 0
-    not_before_s: float = 0.0
+    deaths: int = 0
+    in_a_row: int = 0
+    start_s: float = 0.0
 
 
 def lanes(config: Config) -> list[str]:
@@ -104,6 +105,7 @@ class Supervisor:
         for file in self._config.run.glob("lane-*.json"):
             file.unlink()
         self._spool.remove_orphans()
+        log.info("shipping %s by %s", self._config.spool, ", ".join(self._lanes))
         code = None
         try:
             while code is None and not stop.is_set():
@@ -121,13 +123,15 @@ class Supervisor:
             if lane.process and lane.process.is_alive():
                 continue
             if lane.process:
-                pause_s = min(2.0 ** min(lane.starts, 10), RESTART_MOST_S)
+                lane.deaths += 1
+                lane.in_a_row = 0 if now > lane.start_s + RESTART_MOST_S else min(lane.in_a_row + 1, 10)
+                pause_s = min(2.0**lane.in_a_row, RESTART_MOST_S)
                 log.error("%s: died with %s: starting it again in %d s", name, lane.process.exitcode, pause_s)
-                lane.process, lane.not_before_s = None, now + pause_s
-            if now >= lane.not_before_s:
+                lane.process, lane.start_s = None, now + pause_s
+            if now >= lane.start_s:
                 lane.process = _processes.Process(target=_run_lane, args=(self._config, name, os.getpid()), name=name)
                 lane.process.start()
-                lane.starts += 1
+                lane.start_s = now
 
     def _look_after(self) -> None:
         """Close and report. A full disk stops either, and must not stop the lanes, which make room."""
@@ -149,7 +153,7 @@ class Supervisor:
         if now < self._status_s + STATUS_EVERY_S:
             return
         self._status_s = now
-        restarts = sum(lane.starts - 1 for lane in self._lanes.values())
+        restarts = sum(lane.deaths for lane in self._lanes.values())
         composed = status.compose(self._spool, self._reports(), restarts=restarts, trouble=self._trouble)
         reports.write(self._config.run / STATUS, composed)
 

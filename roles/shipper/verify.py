@@ -31,6 +31,12 @@ def test_it_gives_way_to_everything_else(host: Any, node: Any) -> None:
     assert host.check_output("ps -o ni= -p %s", _main_pid(host)).strip() == str(node.mine(Shipper).nice)
 
 
+def test_each_lane_has_a_process(host: Any, node: Any) -> None:
+    settings = node.mine(Shipper)
+    lanes = settings.hbase_lanes + (settings.redis_lanes if node.peers("redis") else 0)
+    assert int(host.check_output("pgrep -c -P %s", _main_pid(host))) == lanes
+
+
 def test_its_status_is_fresh(host: Any) -> None:
     deadline = time.monotonic() + 10
     while True:

@@ -64,6 +64,12 @@ def test_a_sealed_segment_is_finished_at_its_last_line(segment: Path) -> None:
     assert (events, tail.finished, tail.offset) == (EVENTS, True, len(SEGMENT))
 
 
+def test_a_segment_that_was_sealed_empty_is_finished(segment: Path) -> None:
+    segment.write_bytes(b"E1 0 0 0\n")
+    events, tail = whole(segment, Sealed())
+    assert (events, tail.finished) == ([], True)
+
+
 def test_a_sealed_segment_without_its_whole_last_line_is_corrupt(segment: Path) -> None:
     for size in range(len(SEALED)):
         segment.write_bytes(SEALED[:size])

@@ -40,12 +40,16 @@ def client(server: RedisServer) -> Iterator[redis.Redis]:
 def count(spool: Path, client: redis.Redis, until: str = "2:0", **options: Any) -> RedisSink:
     """Run a sink until worker 0's position is `until`; what failed is repeated."""
     sink = RedisSink(Spool(spool), client, **{"batch_events": 3, "settle_s": 0, **options})
+    go_on(sink, client, until)
+    return sink
+
+
+def go_on(sink: RedisSink, client: redis.Redis, until: str = "2:0") -> None:
     deadline = time.monotonic() + 20
     while client.get(POSITION) != until:
         with contextlib.suppress(redis.RedisError):
             sink.step()
         assert time.monotonic() < deadline, sink.report()
-    return sink
 
 
 def counts(client: redis.Redis) -> dict[str, Any]:
@@ -163,8 +167,7 @@ def test_a_redis_that_comes_back_counts_on_from_its_own_position(tmp_path: Path)
         sink.step()
     server.start()
     try:
-        while client.get(POSITION) != "2:0":
-            sink.step()
+        go_on(sink, client)
         assert counts(client) == SCENE
     finally:
         server.kill()
@@ -175,8 +178,7 @@ def test_a_redis_that_lost_everything_is_counted_again_from_the_spool(tmp_path: 
     sink = count(tmp_path, client, until="2:0")
     client.flushall()
     Writer(tmp_path, 2).write(event(20)).seal()
-    while client.get(POSITION) != "3:0":
-        sink.step()
+    go_on(sink, client, until="3:0")
     assert client.get(f"total:{SHOW}") == "13"
 
 
@@ -309,8 +311,7 @@ def test_a_full_redis_refuses_and_goes_on_when_there_is_room(tmp_path: Path, cli
         assert counts(client) == half
     finally:
         client.config_set("maxmemory", "0")
-    while client.get(POSITION) != "2:0":
-        sink.step()
+    go_on(sink, client)
     assert counts(client) == SCENE
 
 
