@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from primetime import artifacts, sizing
 from primetime.endpoints import Endpoint
 from primetime.errors import PrimetimeError, UsageError
+from primetime.flows import Flow, flows, into, out_of, probes
 from primetime.paths import REPO
 from primetime.providers import driver_for
 from primetime.settings import exposes, from_data, known, problems
@@ -37,6 +38,8 @@ class Inventory:
 
     topology: Topology
     located: Mapping[str, Located]
+    network: str  # CIDR that all hosts are in
+    controller: str  # the address by which the controlling machine reaches them
 
     @cached_property
     def cluster(self) -> dict[str, list[dict[str, str]]]:
@@ -48,6 +51,22 @@ class Inventory:
             ]
             for group in self.topology.all_groups()
         }
+
+    @cached_property
+    def flows(self) -> list[Flow]:
+        """Who may connect to whom."""
+        exposed = {
+            self.located[node.name].address: self.endpoints(node, self.settings(node)) for node in self.topology.nodes
+        }
+        members = {group: [host["address"] for host in hosts] for group, hosts in self.cluster.items()}
+        return flows(exposed, members, self.controller)
+
+    def settings(self, node: NodeSpec) -> dict[str, Any]:
+        """Every override that holds on a host: group_data, then the topology's own."""
+        merged: dict[str, Any] = {}
+        for group in ("all", *node.groups):
+            merged.update(group_data().get(group, {}))
+        return {**merged, **self.topology.settings}
 
     def data(self, node: NodeSpec) -> dict[str, Any]:
         """All that roles and promises may know of one host (group_data not included)."""
@@ -64,6 +83,12 @@ class Inventory:
             "memory_mb": node.memory_mb,
             "heap_mb": heap_mb(node),
             "cluster": self.cluster,
+            "network": self.network,
+            "controller": self.controller,
+            "flows_in": [asdict(flow) for flow in into(self.flows, where.address)],
+            "flows_out": [asdict(flow) for flow in out_of(self.flows, where.address)],
+            "probes": probes(self.flows, where.address),
+            "controller_probes": [probe for probe in probes(self.flows, self.controller) if probe[0] == where.address],
             "shows": list(self.topology.shows),
             "artifacts": artifacts.ensure(node.groups),
         }
@@ -86,7 +111,7 @@ class Inventory:
         found = [
             (self.located[node.name].address, endpoint.port)
             for node in self.topology.in_group(group)
-            for owner, endpoint in self.endpoints(node, self.topology.settings)
+            for owner, endpoint in self.endpoints(node, self.settings(node))
             if owner == group and endpoint.name == name
         ]
         if not found:
@@ -104,7 +129,8 @@ def heap_mb(node: NodeSpec) -> dict[str, int]:
 
 def live(topology: Topology) -> Inventory:
     """The inventory of a topology whose machines are up; PrimetimeError names those that are not."""
-    found = {node.name: node for node in driver_for(topology).list_nodes()}
+    driver = driver_for(topology)
+    found = {node.name: node for node in driver.list_nodes()}
     missing = [node.name for node in topology.nodes if node.name not in found or found[node.name].state != "running"]
     if missing:
         raise PrimetimeError(
@@ -114,7 +140,8 @@ def live(topology: Topology) -> Inventory:
     located = {
         node.name: Located(**{field: str(found[node.name].extra[field]) for field in fields}) for node in topology.nodes
     }
-    return Inventory(topology, located)
+    network = driver.ex_network()
+    return Inventory(topology, located, network["cidr"], network["gateway"])
 
 
 def pyinfra_groups(name: str) -> dict[str, Sequence[Any]]:

@@ -63,7 +63,7 @@ def tell(console: Console, inventory: Inventory) -> None:
     rows = []
     for node in inventory.topology.nodes:
         address = inventory.located[node.name].address
-        for group, endpoint in inventory.endpoints(node, inventory.topology.settings):
+        for group, endpoint in inventory.endpoints(node, inventory.settings(node)):
             bound = "127.0.0.1" if endpoint.loopback else address
             open_to = ", ".join(endpoint.open_to) or "this host"
             rows.append((node.name, group.replace("_", "/", 1), endpoint.name, f"{bound}:{endpoint.port}", open_to))

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pytest
 import testinfra
 
-from primetime.inventory import Inventory, group_data, live
+from primetime.inventory import Inventory, live
 from primetime.settings import Settings, exposes, from_data, known
 from primetime.topology import NodeSpec, load
 
@@ -63,10 +63,7 @@ def nodes(topology: str) -> tuple[LiveNode, ...]:
 
 
 def _node(inventory: Inventory, spec: NodeSpec) -> LiveNode:
-    data: dict[str, Any] = {}
-    for group in ("all", *spec.groups):
-        data.update(group_data().get(group, {}))
-    data.update(inventory.data(spec))
+    data = {**inventory.settings(spec), **inventory.data(spec)}
     where = inventory.located[spec.name]
     return LiveNode(spec.name, where.address, spec.groups, data, where.ssh_config)
 

@@ -1,10 +1,14 @@
-"""Base: name resolution, log limits."""
+"""Base: firewall, name resolution, log limits."""
 
+from pyinfra import host
 from pyinfra.api import deploy
-from pyinfra.operations import files, systemd
+from pyinfra.operations import apt, files, systemd
 
 from primetime import here
 from roles.base.settings import Base
+
+RULES = "/etc/primetime/base/firewall.nft"
+FIREWALL = "primetime-firewall"
 
 
 @deploy("Base")
@@ -31,4 +35,29 @@ def base() -> None:
         restarted=True,
         _if=journal.did_change,
     )
+    _firewall(settings)
     systemd.service(name="Keep sshd running", service="ssh", running=True, enabled=True)
+
+
+def _firewall(settings: Base) -> None:
+    apt.packages(name="Install nftables", packages=["nftables"])
+    rules = files.template(
+        name="Write the firewall's rules",
+        src="templates/base/firewall.nft.j2",
+        dest=RULES,
+        mode="600",
+        network=host.data.network,
+        package_ports=settings.package_ports,
+        into=host.data.flows_in,
+        out_of=host.data.flows_out,
+    )
+    unit = files.template(
+        name="Write the firewall's unit",
+        src="templates/base/primetime-firewall.service.j2",
+        dest=f"/etc/systemd/system/{FIREWALL}.service",
+        mode="644",
+        rules=RULES,
+    )
+    systemd.daemon_reload(name="Read the firewall's changed unit", _if=unit.did_change)
+    systemd.service(name="Keep the firewall up", service=FIREWALL, running=True, enabled=True)
+    systemd.service(name="Load the firewall's changed rules", service=FIREWALL, reloaded=True, _if=rules.did_change)

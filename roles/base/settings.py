@@ -11,9 +11,10 @@ class Base:
     """Every host is in this group."""
 
     group: ClassVar[str] = "base"
-    services: ClassVar[tuple[str, ...]] = ("ssh",)
+    services: ClassVar[tuple[str, ...]] = ("ssh", "primetime-firewall")
 
     ssh_port: int = 22
+    package_ports: tuple[int, ...] = (80, 443)  # to mirrors outside the cluster's network; nothing else leaves it
     journal_max_mb: int = 64  # a test host's disk is its controlling machine's; a day's warnings fit in this
 
     def exposes(self) -> list[Endpoint]:
