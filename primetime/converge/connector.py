@@ -18,6 +18,9 @@ from pyinfra.api.command import StringCommand
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 
+KEEPALIVE_S = 10
+DEAD_AFTER_S = 60  # unacknowledged for so long: longer than a host takes to reboot its network
+
 # Arguments that the long-lived shell does not serve: those commands get a channel of their own.
 _OWN_CHANNEL = ("_timeout", "_stdin", "_get_pty", "_sudo", "_su_user", "_doas", "_shell_executable")
 
@@ -93,6 +96,9 @@ class FastSSH(SSHConnector):
         assert self.client is not None
         transport: Any = self.client.get_transport()
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A host that vanishes ends its operation with an error instead of keeping everybody waiting for ever.
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_S * 1000)
+        transport.set_keepalive(KEEPALIVE_S)
         self._shell = RemoteShell(transport.open_session())
 
     def disconnect(self) -> None:

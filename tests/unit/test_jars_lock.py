@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tarfile
 from pathlib import Path
@@ -58,7 +59,14 @@ def test_locked_jars_become_one_tar(registry: Path, source: Path) -> None:
         assert tar.getnames() == ["one-1.0.jar", "two-2.0.jar"]
 
 
-def test_the_folder_is_named_by_pom_and_lock(registry: Path, source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["pom.xml", "SHA256SUMS"])
+def test_a_change_of_pom_or_lock_is_another_version(source: Path, name: str) -> None:
+    before = jars.version(source)
+    (source / name).write_text("changed")
+    assert jars.version(source) != before
+
+
+def test_versions_stand_side_by_side(registry: Path, source: Path, tmp_path: Path) -> None:
     jars.ensure(source=source)
     (source / "pom.xml").write_text("<project>changed</project>")
     jars.ensure(source=source)
@@ -112,7 +120,7 @@ def test_the_same_jars_make_the_same_tar_whenever_they_were_fetched(registry: Pa
     jars.pack(registry, tmp_path / "a.tar")
     for path in registry.iterdir():
         path.chmod(0o600)
-        path.write_bytes(path.read_bytes())
+        os.utime(path, (1, 1))
     jars.pack(registry, tmp_path / "b.tar")
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
 

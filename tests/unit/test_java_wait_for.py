@@ -35,9 +35,17 @@ def answering(answer: bytes) -> Iterator[str]:
         server.shutdown()
 
 
-def namenode(state: str, capacity: int) -> bytes:
-    body = json.dumps({"beans": [{"FSState": state, "CapacityRemaining": capacity}]}).encode()
+def jmx(*beans: dict[str, object]) -> bytes:
+    body = json.dumps({"beans": beans}).encode()
     return b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def namenode(state: str, capacity: int) -> bytes:
+    return jmx({"FSState": state, "CapacityRemaining": capacity})
+
+
+def datanode(*states: str) -> bytes:
+    return jmx({"BPServiceActorInfo": json.dumps([{"ActorState": state} for state in states])})
 
 
 def wait_for(seconds: float, *conditions: str, daemon: str = "") -> subprocess.CompletedProcess[str]:
@@ -93,8 +101,21 @@ def test_a_namenode_with_room_takes_writes() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [namenode("safeMode", 1), namenode("Operational", 0)], ids=["safe mode", "no DataNode has reported"]
+    "answer",
+    [namenode("safeMode", 1), namenode("Operational", 0), jmx()],
+    ids=["safe mode", "no DataNode has reported", "no beans yet"],
 )
 def test_a_namenode_that_cannot_store_a_block_is_waited_for(answer: bytes) -> None:
     with answering(answer) as where:
-        assert wait_for(0.2, f"hdfs:{where}").returncode == 1
+        assert "still waiting for hdfs" in wait_for(0.2, f"hdfs:{where}").stderr
+
+
+def test_a_datanode_that_runs_for_its_namenode_serves() -> None:
+    with answering(datanode("RUNNING")) as where:
+        assert wait_for(10, f"datanode:{where}").returncode == 0
+
+
+@pytest.mark.parametrize("answer", [datanode("CONNECTING"), datanode(), jmx()], ids=["connecting", "alone", "no beans"])
+def test_a_datanode_without_its_namenode_does_not_serve(answer: bytes) -> None:
+    with answering(answer) as where:
+        assert "still waiting for datanode" in wait_for(0.2, f"datanode:{where}").stderr
