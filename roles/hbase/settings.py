@@ -29,6 +29,7 @@ class HbaseMaster:
 
     port: int = 16000
     http_port: int = 16010
+    balancer_period_ms: int = 60_000  # how long a restarted RegionServer stands empty beside full ones; 5 min otherwise
 
     def exposes(self) -> list[Endpoint]:
         return [

@@ -200,6 +200,14 @@ class Server:
         self.process.wait(15)
         self.process = None
 
+    def files(self) -> dict[str, os.stat_result]:
+        """What lies in the spool at one moment: listed again while a segment is being renamed."""
+        while True:
+            try:
+                return {path.name: path.stat() for path in self.spool.iterdir()}
+            except FileNotFoundError:
+                continue
+
     def kill(self) -> None:
         """Kill -9 of the master and every worker."""
         assert self.process

@@ -151,7 +151,7 @@ def test_the_spool_keeps_to_its_budget_and_takes_traffic_again_when_it_is_shippe
         acknowledged, refusal = post_until_refused(server)
         assert_unavailable(refusal, "the spool has reached its budget of 5 MB")
         assert_unavailable(server.get("/ready"), "the spool has reached its budget of 5 MB")
-        assert sum(path.stat().st_blocks * 512 for path in server.spool.iterdir()) <= 5 * 2**20
+        assert sum(found.st_blocks * 512 for found in server.files().values()) <= 5 * 2**20
         assert server.stored() == acknowledged
         for shipped in sorted(server.spool.glob("*.sealed"))[:2]:
             shipped.unlink()

@@ -269,5 +269,5 @@ def test_files_of_the_spool_are_for_its_group_to_read() -> None:
     with collector() as server:
         assert server.post([event()]).status == 204
         server.stop()
-        modes = {path.name: path.stat().st_mode & 0o777 for path in server.spool.iterdir()}
+        modes = {name: found.st_mode & 0o777 for name, found in server.files().items()}
         assert len(modes) == 3 and set(modes.values()) == {0o640}, modes
