@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api.command import FileUploadCommand, StringCommand
-from pyinfra.api.operation import OperationMeta, operation
-from pyinfra.context import host
-from pyinfra.facts.files import Directory
-from pyinfra.facts.server import Command
+from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, server, systemd
 from pyinfra.operations.util import any_changed
 
 from primetime import here
 from primetime.jars import TAR
+from primetime.operations import system_user, unpack_tar
 
 WAIT_FOR = "/opt/primetime/bin/wait-for"
 SMALL_HEAP_MB = 512  # below: starting up is most of what the daemon ever computes, so spare the optimizing compiler
@@ -83,7 +79,7 @@ def install(daemon: Daemon) -> None:
     """Java, our jars, and the daemon's user and folders."""
     files.directory(name="Make room for Java's manual links", path="/usr/share/man/man1")  # slim images leave it out
     apt.packages(name="Install Java", packages=["default-jre-headless"], no_recommends=True)  # 17 on bookworm
-    unpack_jars(name="Unpack the jars", tar=f"{here.artifacts('jars')}/{TAR}", into=_jars())
+    unpack_tar(name="Unpack the jars", tar=f"{here.artifacts('jars')}/{TAR}", into=_jars())
     files.put(name="Install wait-for", src="templates/java/wait-for.py", dest=WAIT_FOR, mode="755")
     system_user(name=f"Make user {daemon.user}", user=daemon.user, home=daemon.home)
     files.directory(name="Make the data folder", path=daemon.home, user=daemon.user, group=daemon.user, mode="750")
@@ -164,31 +160,6 @@ def flags(daemon: Daemon) -> list[str]:
         "-Djava.net.preferIPv4Stack=true",
         f"-cp {daemon.configuration}:{_jars()}/*",
     ]
-
-
-@operation()
-def system_user(user: str, home: str) -> Generator[StringCommand, None, None]:
-    """Have a user and a group of this name that nobody can log in as. (server.user reads every user, group and key.)"""
-    if host.get_fact(Command, command=f"getent passwd {user} || true"):
-        host.noop(f"user {user} exists")
-        return
-    yield StringCommand("useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "-d", home, user)
-
-
-@operation()
-def unpack_jars(tar: str, into: str) -> Generator[StringCommand | FileUploadCommand, None, None]:
-    """Have the jars of `tar`, a local file, in folder `into`. It appears whole, so one that exists is complete.
-
-    Uncompressed: jars are compressed already (gzip takes 10 % off and 2 s), and sftp moves 150 MB/s.
-    """
-    if host.get_fact(Directory, path=into):
-        host.noop(f"{into} is there")
-        return
-    arriving, making = f"{into}.tar", f"{into}.new"
-    yield StringCommand("mkdir", "-p", str(Path(into).parent))
-    yield FileUploadCommand(tar, arriving, remote_temp_filename=arriving)
-    yield StringCommand("rm", "-rf", making, "&&", "mkdir", making, "&&", "tar", "-xf", arriving, "-C", making)
-    yield StringCommand("mv", making, into, "&&", "rm", arriving)
 
 
 def _jars() -> str:
