@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from libcloud.compute.base import Node
@@ -151,7 +152,9 @@ def test_a_long_packet_finds_its_way_out(hosts: list[Node]) -> None:
     """A SYN that leaves through this machine offers no more than the uplink carries."""
     route = json.loads(subprocess.run(["ip", "-j", "route", "get", "1.1.1.1"], capture_output=True, check=True).stdout)
     mtu = int(Path("/sys/class/net", route[0]["dev"], "mtu").read_text())
-    probe = "import socket; s = socket.create_connection(('mirror.invalid', 80), 10); print(s.getsockopt(6, 2))"
+    mirror = urlsplit(ssh(hosts[0], "apt-get indextargets --format '$(SITE)' | head -n 1").stdout.strip())
+    target = (mirror.hostname, mirror.port or {"http": 80, "https": 443}[mirror.scheme])
+    probe = f"import socket; s = socket.create_connection({target!r}, 10); print(s.getsockopt(6, 2))"
     assert int(ssh(hosts[0], f'python3 -c "{probe}"').stdout) <= mtu - 40
 
 
