@@ -1,9 +1,9 @@
 """Typed settings of a role: defaults in its dataclass, overrides as flat `<group>_<field>` keys.
 
 A settings class is a frozen dataclass with `group: ClassVar[str]` (its inventory group: `redis`, `hdfs_namenode`),
-`exposes()` when it opens ports, and `heap_weight: ClassVar[int]` when its daemon is a JVM. `roles/<role>/settings.py`
-lists its classes in `SETTINGS`. Inventories check every override before any host is touched; roles read theirs back
-with `from_data`.
+`packages` when it needs any of Debian's, `exposes()` when it opens ports, and `heap_weight: ClassVar[int]` when its
+daemon is a JVM. `roles/<role>/settings.py` lists its classes in `SETTINGS`. Inventories check every override before any
+host is touched; roles read theirs back with `from_data`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,12 @@ def exposes(settings: object) -> list[Endpoint]:
     """The endpoints of one settings object; none when it opens no port."""
     declared = getattr(settings, "exposes", None)
     return list(declared()) if declared else []
+
+
+def packages(groups: Iterable[str]) -> tuple[str, ...]:
+    """The Debian packages that the roles of these groups ask for, each once."""
+    classes = (known()[group] for group in groups if group in known())
+    return tuple(dict.fromkeys(name for cls in classes for name in getattr(cls, "packages", ())))
 
 
 def from_data(cls: type[S], data: Mapping[str, Any] | Any) -> S:

@@ -40,7 +40,7 @@ def base() -> None:
 
 
 def _firewall(settings: Base) -> None:
-    apt.packages(name="Install nftables", packages=["nftables"])
+    apt.packages(name="Install nftables", packages=list(settings.packages))
     rules = files.template(
         name="Write the firewall's rules",
         src="templates/base/firewall.nft.j2",

@@ -12,6 +12,7 @@ class Base:
 
     group: ClassVar[str] = "base"
     services: ClassVar[tuple[str, ...]] = ("ssh", "primetime-firewall")
+    packages: ClassVar[tuple[str, ...]] = ("nftables",)
 
     ssh_port: int = 22
     package_ports: tuple[int, ...] = (80, 443)  # to mirrors outside the cluster's network; nothing else leaves it

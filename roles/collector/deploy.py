@@ -20,11 +20,7 @@ def collector() -> None:
         path="/etc/systemd/system/nginx.service",
         target="/dev/null",
     )
-    apt.packages(
-        name="Install nginx and its Lua module",
-        # libluajit2 by name: apt may otherwise choose a LuaJIT that this Lua module does not work with
-        packages=["nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit2-5.1-2"],
-    )
+    apt.packages(name="Install nginx and its Lua module", packages=list(settings.packages))
     systemd.service(name="Stop the distribution's nginx", service="nginx", running=False)
     system_group(name="Make the group that shares the spool", group="primetime-spool")
     system_user(name="Make the collector's user", user="collector")

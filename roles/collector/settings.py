@@ -12,6 +12,8 @@ class Collector:
 
     group: ClassVar[str] = "collector"
     services: ClassVar[tuple[str, ...]] = ("primetime-collector",)
+    # libluajit2 by name: apt may otherwise choose a LuaJIT that this Lua module does not work with
+    packages: ClassVar[tuple[str, ...]] = ("nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit2-5.1-2")
 
     port: int = 8080
     workers: int = 2  # one per core that accepting may have; 0: as many as the host has

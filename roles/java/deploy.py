@@ -13,6 +13,7 @@ from pyinfra.operations.util import any_changed
 from primetime import here
 from primetime.jars import TAR
 from primetime.operations import system_user, unpack_tar
+from primetime.settings import packages
 
 WAIT_FOR = "/opt/primetime/bin/wait-for"
 SMALL_HEAP_MB = 512  # below: starting up is most of what the daemon ever computes, so spare the optimizing compiler
@@ -78,7 +79,7 @@ def unit(group: str) -> str:
 def install(daemon: Daemon) -> None:
     """Java, our jars, and the daemon's user and folders."""
     files.directory(name="Make room for Java's manual links", path="/usr/share/man/man1")  # slim images leave it out
-    apt.packages(name="Install Java", packages=["default-jre-headless"], no_recommends=True)  # 17 on bookworm
+    apt.packages(name="Install Java", packages=list(packages([daemon.role])), no_recommends=True)
     unpack_tar(name="Unpack the jars", tar=f"{here.artifacts('jars')}/{TAR}", into=_jars())
     files.put(name="Install wait-for", src="templates/java/wait-for.py", dest=WAIT_FOR, mode="755")
     system_user(name=f"Make user {daemon.user}", user=daemon.user, home=daemon.home)

@@ -10,7 +10,8 @@ from roles.redis.settings import Redis
 
 @deploy("Redis")
 def redis() -> None:
-    apt.packages(name="Install Redis", packages=["redis-server"])
+    settings = here.mine(Redis)
+    apt.packages(name="Install Redis", packages=list(settings.packages))
     systemd.service(name="Stop the distribution's Redis", service="redis-server", running=False, enabled=False)
     config = files.template(
         name="Write redis.conf",
@@ -19,7 +20,7 @@ def redis() -> None:
         user="redis",
         group="redis",
         mode="640",
-        redis=here.mine(Redis),
+        redis=settings,
         address=here.address(),
     )
     unit = files.template(

@@ -12,6 +12,7 @@ class Redis:
 
     group: ClassVar[str] = "redis"
     services: ClassVar[tuple[str, ...]] = ("primetime-redis",)
+    packages: ClassVar[tuple[str, ...]] = ("redis-server",)
 
     port: int = 6379
     maxmemory_mb: int = 160  # 15 minutes of identities at 9 bytes each leave room for 10 million events

@@ -12,6 +12,7 @@ class Zookeeper:
 
     group: ClassVar[str] = "zookeeper"
     services: ClassVar[tuple[str, ...]] = ("primetime-zookeeper",)
+    packages: ClassVar[tuple[str, ...]] = ("default-jre-headless",)
     heap_weight: ClassVar[int] = 1
 
     client_port: int = 2181

@@ -78,6 +78,15 @@ def test_a_port_stands_in_settings_only() -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("role", sorted(path.parent.name for path in (REPO / "roles").glob("*/deploy.py")))
+def test_a_package_is_named_in_settings_only(role: str) -> None:
+    """What a deploy alone names is in no cache: its host would need a route to a mirror."""
+    tree = ast.parse((REPO / "roles" / role / "deploy.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "apt.packages"]
+    named = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "packages"]
+    assert [ast.unparse(value) for value in named if "packages" not in ast.unparse(value)] == []
+
+
 @pytest.mark.parametrize("path", sorted(REPO.glob("templates/**/*.j2")), ids=lambda path: path.name)
 def test_a_template_says_that_edits_are_lost(path: Path) -> None:
     role = path.relative_to(REPO / "templates").parts[0]
