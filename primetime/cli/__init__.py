@@ -22,6 +22,7 @@ VERBS = {
     "ssh": "onto a host, or one command there",
     "down": "remove all of it, and prove it",
     "rehearse": "a burst of numbered updates, then the certificate",
+    "ledger": "is anything missing; dead letters and live counts",
     "events": "stored events of a show by position, as JSON lines",
     "test": "the suite",
     "bench": "side-by-side measurements",

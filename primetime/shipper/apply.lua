@@ -1,12 +1,16 @@
 #!lua
 -- Counts one batch of a source and moves its position: all of it or, when the position is another, nothing.
 -- Called by primetime/shipper/redis_sink.py; KEYS[1] is the position, ARGV[1] the batch as JSON (counting.py).
--- Returns {1, '', events counted, events seen before} or {0, the position}.
+-- Returns {1, '', events counted, events seen before}, {0, the position}, or {2, ''} while somebody holds the fence, to
+-- compare the counts with HBase (primetime/audit/reconcile.py): then nothing is counted, and the call is made again.
 
 local call = redis.call
 local batch = cjson.decode(ARGV[1])
 local CHUNK = 1000 -- arguments a call; Lua's stack holds a few thousand
 
+if call('EXISTS', 'fence') == 1 then
+  return {2, ''}
+end
 local position = call('GET', KEYS[1]) or ''
 if position ~= batch.from then
   return {0, position}

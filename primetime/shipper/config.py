@@ -21,6 +21,7 @@ class Config:
     hbase_lanes: int
     hbase_batch_events: int
     hbase_timeout_s: float
+    dead_letters: int
     redis_host: str
     redis_port: int
     redis_lanes: int

@@ -13,14 +13,14 @@ import orjson
 
 from primetime.event import digest
 from primetime.shipper.feed import Move
-from primetime.shipper.selector import Unfit, kind, select
+from primetime.shipper.selector import MAX_CHOICE, MAX_POLL, MAX_USER, Unfit, kind, select, short
 
 # An identity's low bits choose its set, the others are its member there. Fewer sets: fewer calls for a batch, and each
 # addition moves more memory. Sets stay compact (9 bytes a member) up to `set-max-intset-entries`.
 BUCKET_BITS = 10
 _BUCKET = (1 << BUCKET_BITS) - 1
 
-_Polls = dict[tuple[str, str], dict[str, tuple[int, str, str]]]  # (show, poll) → user → (pos_ms, id, choice)
+Polls = dict[tuple[str, str], dict[str, tuple[int, str, str]]]  # (show, poll) → user → (pos_ms, id, choice)
 
 
 def encode(move: Move, source: str, keep_s: int) -> bytes:
@@ -37,7 +37,7 @@ def _counts(events: Iterable[bytes]) -> dict[str, Any]:
     """Identities by bucket, counts by show, second and type, votes by poll. Lists are for Lua, which counts from 1:
     `groups` has pairs of bucket and number of members, `field_of` names the entry of `fields` a member counts in."""
     placed: dict[int, tuple[str, int, str]] = {}
-    polls: _Polls = {}
+    polls: Polls = {}
     for event in events:
         selected = select(event)
         if isinstance(selected, Unfit):  # HBase does not store it either
@@ -45,7 +45,7 @@ def _counts(events: Iterable[bytes]) -> dict[str, Any]:
         type_ = kind(selected)
         placed[int.from_bytes(digest(event))] = (selected["show"], selected["pos_ms"] // 1000, type_)
         if type_ == "vote":
-            _add_vote(polls, selected)
+            add_vote(polls, selected)
     buckets: dict[int, list[int]] = {}
     for identity in placed:
         buckets.setdefault(identity & _BUCKET, []).append(identity)
@@ -61,13 +61,13 @@ def _counts(events: Iterable[bytes]) -> dict[str, Any]:
     }
 
 
-def _add_vote(polls: _Polls, event: dict[str, Any]) -> None:
+def add_vote(polls: Polls, event: dict[str, Any]) -> None:
     """Of a user's votes in one batch only the last can win."""
-    data, user = event.get("data"), event.get("user")
-    if type(data) is not dict or type(user) is not str:
+    data, user = event.get("data"), short(event.get("user"), MAX_USER)
+    if type(data) is not dict or user is None:
         return
-    poll, choice = data.get("poll"), data.get("choice")
-    if type(poll) is not str or type(choice) is not str:
+    poll, choice = short(data.get("poll"), MAX_POLL), short(data.get("choice"), MAX_CHOICE)
+    if poll is None or choice is None:
         return
     votes = polls.setdefault((event["show"], poll), {})
     vote = (event["pos_ms"], event["id"], choice)

@@ -1,6 +1,6 @@
 """Dead letters: events that cannot be stored, kept with the reason, so many a source and no more.
 
-Written by the HBase sink.
+Written by the HBase sink; read, and put through again, by `primetime ledger deadletters`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from primetime.hbase import Cell, Hbase
 from primetime.shipper.spool import SegmentId
 
 TABLE = "deadletters"
-MOST = 10_000  # a source; somebody who fills more than this is not helped by more rows
+MOST = 10_000  # a source, when nobody says otherwise
+REPLAYED = b"replayed"  # the cell of a letter that was stored after all: it takes no more room
 _PLACE = struct.Struct(">QQI")
 
 
@@ -42,13 +43,14 @@ class DeadLetters:
 
     def __init__(self, hbase: Hbase, most: int = MOST) -> None:
         self._hbase, self._most = hbase, most
-        self._stored: dict[str, set[bytes]] = {}
+        self._stored: dict[str, set[bytes]] = {}  # rows by source
+        self._taken: dict[str, int] = {}  # how many of them take room
 
     def store(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Store letters; those for which their source had no room. May be called again after HbaseUnavailable."""
         admitted: dict[bytes, list[Cell]] = {}
         refused = []
-        room = {source: self._most - len(self._of(source)) for source in {letter.segment.source for letter in letters}}
+        room = {source: self._room(source) for source in {letter.segment.source for letter in letters}}
         for letter in letters:
             source, row = letter.segment.source, letter.row()
             if row not in self._of(source):
@@ -59,17 +61,35 @@ class DeadLetters:
             admitted[row] = letter.cells()
         if admitted:
             self._hbase.put(TABLE, admitted)
-        for row in admitted:
+        for row in admitted.keys() - set().union(*(self._stored[source] for source in room)):
             self._stored[_source(row)].add(row)
+            self._taken[_source(row)] += 1
         return refused
+
+    def _room(self, source: str) -> int:
+        self._of(source)
+        return self._most - self._taken[source]
 
     def _of(self, source: str) -> set[bytes]:
         """The rows that a source has already."""
         if source not in self._stored:
-            start = _start(source)
-            cells = self._hbase.scan(TABLE, start, start[:-1] + b"\1", prefix=b"reason", keys_only=True)
-            self._stored[source] = {row for row, *_ in cells}
+            cells = list(self._hbase.scan(TABLE, *rows_of(source), prefix=b"re", keys_only=True))
+            rows = {row for row, name, *_ in cells if name == b"reason"}
+            self._taken[source] = len(rows - {row for row, name, *_ in cells if name == REPLAYED})
+            self._stored[source] = rows
         return self._stored[source]
+
+
+def place(row: bytes) -> tuple[SegmentId, int, int]:
+    """(segment, offset, index) of a letter's row."""
+    number, offset, index = _PLACE.unpack(row[-_PLACE.size :])
+    return SegmentId(_source(row), number), offset, index
+
+
+def rows_of(source: str) -> tuple[bytes, bytes]:
+    """Where a source's letters begin and end."""
+    start = _start(source)
+    return start, start[:-1] + b"\1"
 
 
 def _start(source: str) -> bytes:

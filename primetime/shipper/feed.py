@@ -8,6 +8,7 @@ next one's start.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -19,6 +20,11 @@ from primetime.shipper.spool import Kind, SegmentId, Spool
 from primetime.shipper.tail import State, Tail
 
 QUARTER_MS = 15 * 60 * 1000
+POSITION = re.compile(r"([1-9][0-9]{0,9}):([0-9]{1,12})")
+
+
+class NotAPosition(Exception):
+    """No sink has written this: somebody else did, or it was damaged."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +53,24 @@ class Feed:
     def go(self, position: str) -> None:
         """Read on from `position`, whatever was read."""
         self.close()
+        matched = POSITION.fullmatch(position or "1:0")
+        if matched is None:
+            raise NotAPosition(f"{position!r} is not a segment's number and an offset")
         self.position = position
-        number, _, offset = (position or "1:0").partition(":")
-        self._number, self._offset = int(number), int(offset)
+        self.number, self._offset = int(matched[1]), int(matched[2])
         self._missing_since: float | None = None
 
     def moved(self, move: Move) -> None:
         """The sink has applied `move`."""
-        if move.end.partition(":")[0] == str(self._number):
+        if move.end.partition(":")[0] == str(self.number):
             self.position = move.end
         else:
             self.go(move.end)
 
     def next(self, kinds: Mapping[int, Kind], most: int) -> Move | None:
         """The next move, of up to `most` events; `kinds` are the source's segments as scanned just now, by number."""
-        segment = SegmentId(self._source, self._number)
-        kind = kinds.get(self._number)
+        segment = SegmentId(self._source, self.number)
+        kind = kinds.get(self.number)
         if kind is None:
             return self._over_a_gap(kinds, segment)
         self._missing_since = None
@@ -75,8 +83,8 @@ class Feed:
             self._queue.extend(tail.read(state, most))
         events, quarter = self._take(most)
         if tail.ended and not self._queue:
-            return Move(self.position, f"{self._number + 1}:0", events, quarter)
-        return Move(self.position, f"{self._number}:{self._offset}", events, quarter) if events else None
+            return Move(self.position, f"{self.number + 1}:0", events, quarter)
+        return Move(self.position, f"{self.number}:{self._offset}", events, quarter) if events else None
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -89,12 +97,17 @@ class Feed:
         self._fd = self._spool.open(segment)
         self._tail = Tail(self._fd)
         begun = self._tail.skip_to(state, self._offset)
+        at = self._tail.offset
         if begun:
             self._queue.append(begun)
             at = begun.payload_at
             while at < self._offset:
                 at += len(begun.events[self._taken]) + 1
                 self._taken += 1
+        if at > self._offset:
+            position = self.position
+            self.close()
+            raise NotAPosition(f"{position!r} is inside an event of {segment}")
         return self._tail
 
     def _take(self, most: int) -> tuple[list[bytes], int]:
@@ -114,7 +127,7 @@ class Feed:
 
     def _over_a_gap(self, kinds: Mapping[int, Kind], segment: SegmentId) -> Move | None:
         """Past segments that are gone, once it is certain that they will not appear."""
-        later = min((number for number in kinds if number > self._number), default=None)
+        later = min((number for number in kinds if number > self.number), default=None)
         if later is None or self._spool.exists(segment):
             self._missing_since = None
             return None

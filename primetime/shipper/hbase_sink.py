@@ -117,6 +117,8 @@ class HbaseSink:
     def _take_up(self, segment: SegmentId, row: Row) -> None:
         if row.state == DONE:
             self._retirement.add(segment, row)
+        elif "unreadable" in row.notes:  # nothing is assumed in its place: `primetime ledger again` ships it anew
+            self._keep(segment, row.notes["reason"])
         elif row.state == GATED:  # there may be room among the dead letters now
             self._shipments[segment] = _Shipment(Row())
         else:
@@ -195,6 +197,9 @@ class HbaseSink:
         if row.state == CORRUPT:
             reason = f"corrupt at byte {row.notes['offset']}: {row.notes['reason']}"
         else:
-            reason = f"{row.gated} dead letters found no room: replay or delete some, then restart the shipper"
+            reason = f"{row.gated} dead letters found no room: replay some or raise the cap, then restart the shipper"
+        self._keep(segment, reason)
+
+    def _keep(self, segment: SegmentId, reason: str) -> None:
         self._kept[segment] = reason
         log.error("%s: kept: %s", segment, reason)

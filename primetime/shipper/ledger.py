@@ -22,8 +22,8 @@ _COUNTERS = ("bytes", "records", "read", "stored", "dead", "gated")
 class Row:
     """A segment's row. Counts are cumulative for the segment, so writing a row again changes nothing.
 
-    `bytes` and `records` are the position; `dead` counts unfit events, `gated` those of them that found no room among
-    the dead letters; `notes` are further cells (why it is corrupt, that Redis was not waited for).
+    `bytes`, `records` and `read` are the position; `dead` counts unfit events, `gated` those of them that found no
+    room among the dead letters; `notes` are further cells (why it is corrupt, that Redis was not waited for).
     """
 
     state: str = OPEN
@@ -68,6 +68,25 @@ def from_texts(texts: Mapping[str, str]) -> Row:
     )
 
 
+def readable(texts: Mapping[str, str]) -> Row:
+    """`from_texts`; a row with a number that is none is corrupt and says so, in its note `unreadable` too."""
+    try:
+        return from_texts(texts)
+    except ValueError:
+        numbers = {name: text for name, text in texts.items() if name in _COUNTERS or ":" in name}
+        bad = next(f"{name} = {text!r}" for name, text in numbers.items() if not text.isdecimal())
+        return Row(state=CORRUPT, notes={"reason": f"its position in the ledger says {bad}", "unreadable": bad})
+
+
+def everything(hbase: Hbase) -> dict[SegmentId, Row]:
+    """Every row there is, for whoever asks what is missing."""
+    texts: dict[SegmentId, dict[str, str]] = {}
+    for row, qualifier, value, _ in hbase.scan(TABLE, b"", b""):
+        source, _, number = row.decode().rpartition("-")
+        texts.setdefault(SegmentId(source, int(number)), {})[qualifier.decode()] = value.decode(errors="replace")
+    return {segment: readable(cells) for segment, cells in texts.items()}
+
+
 class Ledger:
     """The ledger table, and the times of its cells: newer writes win even when the clock was set back."""
 
@@ -81,10 +100,10 @@ class Ledger:
         texts: dict[int, dict[str, str]] = {}
         for row, qualifier, value, time_ms in self._hbase.scan(TABLE, start.encode(), stop.encode()):
             number = int(row[-10:])
-            texts.setdefault(number, {})[qualifier.decode()] = value.decode()
+            texts.setdefault(number, {})[qualifier.decode()] = value.decode(errors="replace")
             segment = SegmentId(source, number)
             self._written_ms[segment] = max(time_ms, self._written_ms.get(segment, 0))
-        return {number: from_texts(cells) for number, cells in texts.items()}
+        return {number: readable(cells) for number, cells in texts.items()}
 
     def write(self, rows: Mapping[SegmentId, Row]) -> None:
         """Write rows, each whole or not at all: HBase puts a row atomically. After HbaseUnavailable: again."""

@@ -13,6 +13,9 @@ import orjson
 from primetime.event import MAX_POS_MS, SHOW, ULID
 
 UNKNOWN = "unknown"  # the type of an event without one
+# In characters. Redis keeps each of these, so longer ones would let few callers fill it. The collector refuses a longer
+# type or user; poll and choice are inside `data`, which it does not read.
+MAX_TYPE, MAX_USER, MAX_POLL, MAX_CHOICE = 64, 256, 64, 64
 
 
 class Unfit(NamedTuple):
@@ -50,8 +53,13 @@ def select(event: bytes) -> dict[str, Any] | Unfit:
 
 def kind(event: dict[str, Any]) -> str:
     """The event's type, as the counts name it."""
-    found = event.get("type")
-    return found if type(found) is str else UNKNOWN
+    found = short(event.get("type"), MAX_TYPE)
+    return UNKNOWN if found is None else found
+
+
+def short(value: Any, most: int) -> str | None:
+    """A string of at most `most` characters, else None."""
+    return value if type(value) is str and len(value) <= most else None
 
 
 def _tolerant(event: bytes) -> Any:

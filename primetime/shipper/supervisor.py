@@ -71,6 +71,7 @@ def make_sink(config: Config, lane: str) -> Sink:
         batch_events=config.hbase_batch_events,
         passed_redis=reports.RedisProgress(config.run).passed if config.redis_host else None,
         grace_s=config.redis_grace_s,
+        most_dead_letters=config.dead_letters,
     )
 
 

@@ -153,17 +153,21 @@ class Tail:
         """This position was taken over, or read while live: only a reading from the start can tell.
 
         A segment that is whole, and ends at or before the position, is one whose writer (or a power cut) took back
-        what it had never acknowledged.
+        what it had never acknowledged. But a position that counts fewer records or events than are there is wrong.
         """
         again = Tail(self._fd)
         while not again.ended:
             again.read(state, 100_000)
         if again.fault:
             self.fault = again.fault
-        elif again.offset <= self.offset:
+        elif again.offset <= self.offset and self._counts_all_of(again):
             self.finished = True
         else:
             self.fault = Fault(self.offset, f"no record begins at this position ({reason})")
+
+    def _counts_all_of(self, again: Tail) -> bool:
+        mine, there = (self.records, self.events), (again.records, again.events)
+        return mine == there if again.offset == self.offset else mine[0] >= there[0] and mine[1] >= there[1]
 
 
 def _written_after(fd: int, offset: int) -> bool:

@@ -14,6 +14,7 @@ class Shipper:
     hbase_lanes: int = 2  # processes that feed HBase; the collector's workers are shared out among them
     hbase_batch_events: int = 5000  # in one put: more saves no CPU, and costs the gateway memory
     hbase_timeout_s: float = 60.0  # a RegionServer's death holds a put for its ZooKeeper session and a replay
+    dead_letters: int = 10_000  # a source keeps; somebody who fills more than this is not helped by more rows
     redis_lanes: int = 2  # processes that count in Redis, shared out likewise; one alone prepares while Redis waits
     redis_batch_events: int = 5000  # Redis answers nobody else meanwhile: 15 ms
     redis_grace_s: float = 600.0  # how long a segment waits for Redis; then counts are recomputed from HBase

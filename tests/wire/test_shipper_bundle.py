@@ -39,7 +39,13 @@ def test_it_ships_with_nothing_but_a_plain_python(built: Path, tmp_path: Path, r
     subprocess.run(["tar", "-xf", built, "-C", tree], check=True)
     values = {
         **{"spool": str(spool), "run": str(run), "hbase_host": "127.0.0.1", "hbase_port": gateway.port},
-        **{"hbase_lanes": 1, "hbase_batch_events": 10, "hbase_timeout_s": 5.0, "redis_host": "127.0.0.1"},
+        **{
+            "hbase_lanes": 1,
+            "hbase_batch_events": 10,
+            "hbase_timeout_s": 5.0,
+            "dead_letters": 10,
+            "redis_host": "127.0.0.1",
+        },
         **{"redis_port": redis_port, "redis_lanes": 1, "redis_batch_events": 10, "redis_grace_s": 60.0},
         **{"poll_active_ms": 5, "poll_idle_ms": 50},
     }

@@ -47,6 +47,7 @@ class Shipper:
             hbase_lanes=2,
             hbase_batch_events=100,
             hbase_timeout_s=5,
+            dead_letters=10_000,
             redis_host="127.0.0.1",
             redis_port=self.redis_port,
             redis_lanes=1,
