@@ -5,18 +5,16 @@ Called by inventories/*.py (plain pyinfra), by converge, verify, status and the 
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property
-from types import ModuleType
+from functools import cached_property
 from typing import Any
 
 from primetime import artifacts, sizing
 from primetime.endpoints import Endpoint
 from primetime.errors import PrimetimeError, UsageError
 from primetime.flows import Flow, flows, into, out_of, probes
-from primetime.paths import REPO
+from primetime.overrides import overrides
 from primetime.providers import driver_for
 from primetime.settings import exposes, from_data, known, problems
 from primetime.topology import NodeSpec, Topology, load
@@ -63,10 +61,7 @@ class Inventory:
 
     def settings(self, node: NodeSpec) -> dict[str, Any]:
         """Every override that holds on a host: group_data, then the topology's own."""
-        merged: dict[str, Any] = {}
-        for group in ("all", *node.groups):
-            merged.update(group_data().get(group, {}))
-        return {**merged, **self.topology.settings}
+        return overrides(node.groups, self.topology.settings)
 
     def data(self, node: NodeSpec) -> dict[str, Any]:
         """All that roles and promises may know of one host (group_data not included)."""
@@ -121,10 +116,7 @@ class Inventory:
 
 def heap_mb(node: NodeSpec) -> dict[str, int]:
     """JVM daemon → heap in MiB on this host."""
-    classes = {group: known()[group] for group in node.groups if group in known()}
-    weights = {group: cls.heap_weight for group, cls in classes.items() if hasattr(cls, "heap_weight")}
-    reserved = sum(getattr(cls, "reserved_mb", 0) for cls in classes.values())
-    return sizing.heaps(node.memory_mb, weights, reserved)
+    return sizing.on_a_host(node.memory_mb, node.groups)
 
 
 def live(topology: Topology) -> Inventory:
@@ -157,19 +149,6 @@ def groups_of(inventory: Inventory) -> dict[str, Sequence[Any]]:
         group: [node.name for node in inventory.topology.in_group(group)] for group in inventory.topology.all_groups()
     }
     return {"all": everyone, **groups}
-
-
-@cache
-def group_data() -> Mapping[str, Mapping[str, Any]]:
-    """Group → its overrides in group_data/<group>.py, read as pyinfra itself reads them."""
-    return {
-        path.stem: {
-            name: value
-            for name, value in runpy.run_path(str(path)).items()
-            if not name.startswith("_") and not isinstance(value, ModuleType)
-        }
-        for path in sorted((REPO / "group_data").glob("*.py"))
-    }
 
 
 def check_host_data(data: Mapping[str, Any], host: str) -> None:

@@ -63,6 +63,7 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
             f"{topology.name} has machines that it does not declare: {', '.join(strangers)}: "
             f"declare them, or remove all with bin/primetime down -t {topology.name} --yes"
         )
+    _require_addresses(topology, driver)
     steps = plan(topology, exists)
     image = driver.ex_ensure_image(topology.image, progress=progress) if steps else None
     nodes = {node.name: node for node in driver.list_nodes()}
@@ -70,7 +71,8 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
     def take(step: Step) -> None:
         progress(str(step))
         if step.action == "create":
-            driver.create_node(step.node.name, size=driver.ex_size(step.node.memory_mb), image=image)
+            size = driver.ex_size(step.node.memory_mb)
+            driver.create_node(step.node.name, size=size, image=image, ex_address=step.node.address)
         else:
             driver.start_node(nodes[step.node.name])
 
@@ -79,6 +81,24 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
     if wait:
         driver.ex_wait_for_ssh(driver.list_nodes())
     return len(steps)
+
+
+def _require_addresses(topology: Topology, driver: Any) -> None:
+    """NotAsDeclared when the network or a node has other addresses than declared: they are given once."""
+    made = driver.ex_network()
+    declared = {node.name: node.address for node in topology.nodes if node.address}
+    differ = [
+        f"{node.name} has {node.extra['address']}, not {declared[node.name]}"
+        for node in driver.list_nodes()
+        if declared.get(node.name) not in (None, node.extra["address"])
+    ]
+    if made and topology.network not in (None, made["cidr"]):
+        differ.append(f"its network is {made['cidr']}, not {topology.network}")
+    if differ:
+        raise NotAsDeclared(
+            f"{topology.name} was made with other addresses: {', '.join(differ)}: declare those, "
+            f"or remove all with bin/primetime down -t {topology.name} --yes and make it again"
+        )
 
 
 def down(topology: Topology, progress: Progress) -> None:

@@ -12,4 +12,4 @@ from primetime.topology import Topology
 
 def driver_for(topology: Topology) -> Any:
     """The libcloud NodeDriver that holds this topology's machines."""
-    return get_driver(topology.provider)(topology.name)
+    return get_driver(topology.provider)(topology.name, ex_cidr=topology.network)

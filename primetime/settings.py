@@ -1,9 +1,11 @@
 """Typed settings of a role: defaults in its dataclass, overrides as flat `<group>_<field>` keys.
 
 A settings class is a frozen dataclass with `group: ClassVar[str]` (its inventory group: `redis`, `hdfs_namenode`),
-`packages` when it needs any of Debian's, `exposes()` when it opens ports, and `heap_weight: ClassVar[int]` when its
-daemon is a JVM. `roles/<role>/settings.py` lists its classes in `SETTINGS`. Inventories check every override before any
-host is touched; roles read theirs back with `from_data`.
+`packages` when it needs any of Debian's, `exposes()` when it opens ports, `heap_weight: ClassVar[int]` if it is a JVM,
+`needs: ClassVar[tuple[str, ...]]` when it cannot work without other roles or daemons, `quorum: ClassVar[bool]` when an
+even number of its hosts is a waste, and `single: ClassVar[bool]` when there can be only one.
+`roles/<role>/settings.py` lists its classes in `SETTINGS`. Inventories check every override before any host is touched;
+roles read theirs back with `from_data`.
 """
 
 from __future__ import annotations

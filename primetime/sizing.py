@@ -5,9 +5,10 @@ Never from what the kernel shows: inside a container that is the size of the mac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from primetime.errors import UsageError
+from primetime.settings import known
 
 OPERATING_SYSTEM_MB = 160  # systemd, sshd, journald, page cache that the JVMs' files need
 JVM_OVERHEAD_MB = 110  # metaspace, code cache, threads, buffers of a small HBase or Hadoop daemon, beside its heap
@@ -29,3 +30,10 @@ def heaps(memory_mb: int, weights: Mapping[str, int], reserved_mb: int = 0) -> d
         needed = -(-LEAST_HEAP_MB * total // min(weights.values())) + memory_mb - left
         raise UsageError(f"{memory_mb} MiB is too little for {', '.join(weights)}: give the group memory_mb {needed}")
     return split
+
+
+def on_a_host(memory_mb: int, groups: Iterable[str]) -> dict[str, int]:
+    """The heaps on a host of so many MiB in these inventory groups. Raises UsageError when it is too small."""
+    classes = {group: known()[group] for group in groups if group in known()}
+    weights = {group: cls.heap_weight for group, cls in classes.items() if hasattr(cls, "heap_weight")}
+    return heaps(memory_mb, weights, sum(getattr(cls, "reserved_mb", 0) for cls in classes.values()))

@@ -29,7 +29,8 @@ from primetime.converge import connector  # noqa: E402
 from primetime.converge.plan import effective_changes, performed_changes  # noqa: E402
 from primetime.converge.watch import Watch  # noqa: E402
 from primetime.errors import PrimetimeError  # noqa: E402
-from primetime.inventory import Inventory, check_host_data, group_data, groups_of, live  # noqa: E402
+from primetime.inventory import Inventory, check_host_data, groups_of, live  # noqa: E402
+from primetime.overrides import group_data  # noqa: E402
 from primetime.paths import REPO  # noqa: E402
 from primetime.topology import load  # noqa: E402
 

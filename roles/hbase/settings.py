@@ -26,6 +26,7 @@ class HbaseMaster:
 
     group: ClassVar[str] = "hbase_master"
     services: ClassVar[tuple[str, ...]] = ("primetime-hbase-master",)
+    needs: ClassVar[tuple[str, ...]] = ("zookeeper", "hdfs")
     heap_weight: ClassVar[int] = 3
 
     port: int = 16000
@@ -45,6 +46,7 @@ class HbaseRegionserver:
 
     group: ClassVar[str] = "hbase_regionserver"
     services: ClassVar[tuple[str, ...]] = ("primetime-hbase-regionserver",)
+    needs: ClassVar[tuple[str, ...]] = ("zookeeper", "hdfs", "hbase_master")
     heap_weight: ClassVar[int] = 11
 
     port: int = 16020
@@ -66,6 +68,7 @@ class HbaseThrift:
 
     group: ClassVar[str] = "hbase_thrift"
     services: ClassVar[tuple[str, ...]] = ("primetime-hbase-thrift",)
+    needs: ClassVar[tuple[str, ...]] = ("zookeeper", "hbase_master", "hbase_regionserver")
     heap_weight: ClassVar[int] = 4
 
     port: int = 9090

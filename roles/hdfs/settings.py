@@ -26,6 +26,7 @@ class HdfsNamenode:
 
     group: ClassVar[str] = "hdfs_namenode"
     services: ClassVar[tuple[str, ...]] = ("primetime-hdfs-namenode",)
+    single: ClassVar[bool] = True
     heap_weight: ClassVar[int] = 2
 
     rpc_port: int = 8020
@@ -49,6 +50,7 @@ class HdfsDatanode:
 
     group: ClassVar[str] = "hdfs_datanode"
     services: ClassVar[tuple[str, ...]] = ("primetime-hdfs-datanode",)
+    needs: ClassVar[tuple[str, ...]] = ("hdfs_namenode",)
     heap_weight: ClassVar[int] = 2
 
     data_port: int = 9866

@@ -10,6 +10,7 @@ class Shipper:
 
     group: ClassVar[str] = "shipper"
     services: ClassVar[tuple[str, ...]] = ("primetime-shipper",)
+    needs: ClassVar[tuple[str, ...]] = ("hbase",)  # not redis: its lanes wait for that, and the others go on
 
     hbase_lanes: int = 2  # processes that feed HBase; the collector's workers are shared out among them
     hbase_batch_events: int = 5000  # in one put: more saves no CPU, and costs the gateway memory

@@ -14,6 +14,7 @@ class Zookeeper:
     services: ClassVar[tuple[str, ...]] = ("primetime-zookeeper",)
     packages: ClassVar[tuple[str, ...]] = ("default-jre-headless",)
     heap_weight: ClassVar[int] = 1
+    quorum: ClassVar[bool] = True
 
     client_port: int = 2181
     peer_port: int = 2888  # followers to the leader

@@ -32,6 +32,7 @@ def role_host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         "provider": "nspawn",
         "image": "bookworm",
         "shows": ["rehearsal"],
+        "partial": True,
         "groups": {request.param: {"roles": roles, "count": 1, "memory_mb": memory_mb}},
         "settings": {"hdfs_replication": 1},
     }

@@ -9,6 +9,7 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
 from typing import Any
 
 from libcloud.compute.base import Node, NodeAuthPassword, NodeAuthSSHKey, NodeDriver, NodeImage, NodeLocation, NodeSize
@@ -30,9 +31,11 @@ class NspawnNodeDriver(NodeDriver):
     type = "nspawn"
     website = "https://www.freedesktop.org/software/systemd/man/systemd-nspawn.html"
 
-    def __init__(self, key: str, **kwargs: Any) -> None:
+    def __init__(self, key: str, ex_cidr: str | None = None, **kwargs: Any) -> None:
+        """`ex_cidr`: the network's addresses, private and from /24 to /28; a free /24 when left out."""
         super().__init__(key, **kwargs)  # type: ignore[no-untyped-call]
         self._network = Network(key)
+        self._cidr = IPv4Network(ex_cidr) if ex_cidr else None
         self._made = False
         self._making = threading.Lock()
 
@@ -190,7 +193,7 @@ class NspawnNodeDriver(NodeDriver):
         commands.require()
         with self._making:
             if not (self._made and network.bridge_exists(self._network)):
-                network.ensure(self._network)
+                network.ensure(self._network, self._cidr)
                 self._made = True
         found = self.ex_network()
         if found is None:

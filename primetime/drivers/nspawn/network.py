@@ -51,19 +51,23 @@ table ip {table} {{
 """
 
 
-def ensure(network: Network) -> IPv4Network:
-    """Make the network, or what is missing of it (all of it after a reboot); its addresses stay what they were."""
+def ensure(network: Network, wanted: IPv4Network | None = None) -> IPv4Network:
+    """Make the network, or what is missing of it (all of it after a reboot); its addresses stay what they were.
+
+    They are `wanted` when that is given: PrimetimeError when they are others already, or in use.
+    """
     with lock.held(_GLOBAL_LOCK, f"{network.name}: making its network", state.LOCK_TIMEOUT_S):
         cidr = network.cidr()
         up = bridge_exists(network)
+        if cidr and wanted and cidr != wanted:
+            raise PrimetimeError(f"{network.name} is made with {cidr}, not {wanted}: take it down, then make it again")
         if cidr is None or not up:
             taken = [*_in_use(without=network.bridge), *_of_others(network)]
-            if cidr is None:
-                cidr = choose(network.name, taken)
-            elif clash := [str(net) for net in taken if net.overlaps(cidr)]:
+            made, cidr = cidr, cidr or wanted or choose(network.name, taken)
+            if clash := [str(net) for net in taken if net.overlaps(cidr)]:
+                way_out = "destroy the network and make it again" if made else "declare another network"
                 raise PrimetimeError(
-                    f"{network.name}: its addresses {cidr} are now used by {', '.join(clash)}: "
-                    "free them, or destroy the network and make it again"
+                    f"{network.name}: its addresses {cidr} are used by {', '.join(clash)}: free them, or {way_out}"
                 )
             network.remember(cidr)
         network.nodes.mkdir(exist_ok=True)

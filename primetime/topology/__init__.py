@@ -1,0 +1,99 @@
+"""A topology: which machines, of what size, run which roles. Read from inventories/<name>.yml, checked as a whole.
+
+Called by every verb. All problems of a file are told at once, each with its line; docs/topology.md lists the keys.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from primetime.errors import UsageError
+from primetime.paths import REPO
+from primetime.topology import checking, fitting, reading
+from primetime.topology.checking import PROVIDERS, Declared
+from primetime.topology.fitting import inventory_groups
+
+__all__ = ["PROVIDERS", "NodeSpec", "Topology", "inventory_groups", "load", "names", "parse"]
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One machine as declared. `groups` are its inventory groups: roles, and `role_daemon` for each daemon."""
+
+    name: str
+    groups: tuple[str, ...]
+    memory_mb: int
+    address: str | None = None  # None: any
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A checked topology file."""
+
+    name: str
+    provider: str
+    image: str
+    shows: tuple[str, ...]
+    nodes: tuple[NodeSpec, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    network: str | None = None  # CIDR; None: any that is free
+
+    def in_group(self, group: str) -> list[NodeSpec]:
+        """The nodes of one inventory group, in order of declaration."""
+        return [node for node in self.nodes if group in node.groups]
+
+    def all_groups(self) -> list[str]:
+        """Every inventory group that has a node, in order of first appearance."""
+        return list(dict.fromkeys(group for node in self.nodes for group in node.groups))
+
+
+def names() -> list[str]:
+    """The topologies of this repository."""
+    return sorted(path.stem for path in (REPO / "inventories").glob("*.yml"))
+
+
+def load(name_or_path: str) -> Topology:
+    """The topology `inventories/<name>.yml`, or the file itself when a path is given. Raises UsageError."""
+    is_path = "/" in name_or_path or name_or_path.endswith((".yml", ".yaml"))
+    path = Path(name_or_path) if is_path else REPO / "inventories" / f"{name_or_path}.yml"
+    if not path.exists():
+        close = difflib.get_close_matches(path.stem, names(), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names())}, or write a file's path"
+        raise UsageError(f"{name_or_path or repr('')}: no such topology at {path}: {hint}")
+    return parse(reading.read(path), str(path))
+
+
+def parse(text: str, where: str) -> Topology:
+    """A topology from YAML text; raises UsageError with one line per problem, `where:line:column: what to write`."""
+    source = reading.source(text, where)
+    groups: list[Declared] = []
+    found = [*checking.check(source, groups), *fitting.check(source, groups)]
+    if found:
+        raise UsageError("\n".join(sorted(found, key=lambda line: _position(line, where))))
+    data = source.data
+    return Topology(
+        name=data["name"],
+        provider=data["provider"],
+        image=data["image"],
+        shows=tuple(data["shows"]),
+        nodes=tuple(_nodes(groups)),
+        settings=data.get("settings") or {},
+        network=data.get("network"),
+    )
+
+
+def _position(problem: str, where: str) -> list[int]:
+    """(line, column) that a problem begins with."""
+    return [int(number) for number in problem.removeprefix(f"{where}:").split(":", 2)[:2]]
+
+
+def _nodes(groups: list[Declared]) -> Iterator[NodeSpec]:
+    for group in groups:
+        assert group.count is not None and group.memory_mb is not None
+        for number in range(group.count):
+            address = str(group.addresses[number]) if group.addresses else None
+            yield NodeSpec(f"{group.name}-{number + 1}", inventory_groups(group.roles), group.memory_mb, address)

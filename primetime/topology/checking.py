@@ -1,0 +1,271 @@
+"""Each value of a topology by itself: its key, its type, its range. Called by primetime.topology.
+
+A problem is one line, `file:line:column: what is wrong: what to write instead`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import re
+import reprlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from typing import Any
+
+from primetime.drivers.nspawn.images import RELEASES
+from primetime.event import SHOW
+from primetime.needs import daemons, label
+from primetime.settings import known, problems
+from primetime.topology.reading import Source
+
+PROVIDERS = ("nspawn",)
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+NAMED = "write small letters, digits and dashes, a letter first, at most 31"
+TOP_KEYS = ("name", "provider", "image", "network", "shows", "partial", "groups", "settings")
+GROUP_KEYS = ("roles", "count", "memory_mb", "addresses")
+COUNTS = {"count": (1, 245), "memory_mb": (64, 1 << 20)}  # 245: the addresses that a /24 has for hosts
+PRIVATE = (IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
+PREFIXES = range(24, 29)  # nspawn's links are named after the last byte of an address; .1 to .9 are not for hosts
+_ANY = 1 << 40
+_ENDINGS = {"port": (1, 65535), "_ports": (1, 65535), "_mb": (0, _ANY), "_ms": (0, _ANY), "_s": (0, _ANY)}
+
+
+@dataclass
+class Declared:
+    """What of a group is sound: its roles as topologies write them, and numbers when they are numbers."""
+
+    name: str
+    roles: list[str] = field(default_factory=list)
+    count: int | None = None
+    memory_mb: int | None = None
+    addresses: list[IPv4Address] = field(default_factory=list)
+
+
+def check(source: Source, sound: list[Declared]) -> Iterator[str]:
+    """Every problem that a value has by itself; `sound` receives the groups, as far as they can be read."""
+    data = source.data
+    if data is None:
+        yield f"{source.where}:1:1: the file is empty: write {', '.join(TOP_KEYS)}, as in inventories/demo.yml"
+        return
+    if not isinstance(data, dict):
+        yield f"{source.where}:1:1: this is {kind(data)}: a topology is a mapping with {', '.join(TOP_KEYS)}"
+        return
+    yield from _unknown_keys(source, TOP_KEYS, "a topology")
+    for key in ("name", "provider", "image", "shows", "groups"):
+        if key not in data and not any(_meant(other, TOP_KEYS) == key for other in data):
+            yield f"{source.where}:1:1: {key} is missing: {_EXAMPLES[key]}"
+    for key, look in _LOOKS.items():
+        if key in data:
+            yield from look(source, data[key])
+    if "groups" in data:
+        yield from _groups(source, data["groups"], sound)
+
+
+def kind(value: Any) -> str:
+    """A value, as whoever wrote it would call it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (to YAML, yes, no, on and off are true or false)"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, datetime.date):
+        return f"the date {value}"
+    if isinstance(value, (list, dict)):
+        return f"{'a list' if isinstance(value, list) else 'a mapping'}{'' if value else ' of nothing'}"
+    return reprlib.repr(value)
+
+
+def _unknown_keys(source: Source, keys: tuple[str, ...], what: str, *path: str) -> Iterator[str]:
+    data = source.data
+    for step in path:
+        data = data[step]
+    for key in data:
+        if key not in keys:
+            meant = _meant(key, keys)
+            hint = f"did you mean {meant}?" if meant else f"{what} has {', '.join(keys)}"
+            yield f"{source.key(*path, key)}: unknown key {key}: {hint}"
+
+
+def _meant(word: str, choices: Iterable[str]) -> str | None:
+    close = difflib.get_close_matches(str(word).lower(), list(choices), n=1)
+    return close[0] if close else None
+
+
+def _choose(word: Any, choices: Iterable[str]) -> str:
+    meant = _meant(word, choices) if isinstance(word, str) else None
+    return f"did you mean {meant}?" if meant else f"write one of {', '.join(choices)}"
+
+
+def _name(source: Source, value: Any) -> Iterator[str]:
+    if not (isinstance(value, str) and NAME.fullmatch(value)):
+        yield f"{source.at('name')}: name is {kind(value)}: {NAMED}, for example demo"
+
+
+def _provider(source: Source, value: Any) -> Iterator[str]:
+    if value not in PROVIDERS:
+        yield f"{source.at('provider')}: provider is {kind(value)}: {_choose(value, PROVIDERS)}"
+
+
+def _image(source: Source, value: Any) -> Iterator[str]:
+    if value not in RELEASES:
+        yield f"{source.at('image')}: image is {kind(value)}: {_choose(value, RELEASES)}"
+
+
+def _network(source: Source, value: Any) -> Iterator[str]:
+    if network_of(value) is None:
+        yield (
+            f"{source.at('network')}: network is {kind(value)}: write a private one from /{PREFIXES[0]} to "
+            f"/{PREFIXES[-1]}, for example 10.20.30.0/24"
+        )
+
+
+def network_of(value: Any) -> IPv4Network | None:
+    """The network that a value declares; None when it is none that hosts can have."""
+    try:
+        network = IPv4Network(value) if isinstance(value, str) and "/" in value else None
+    except (AddressValueError, NetmaskValueError, ValueError):
+        return None
+    private = network is not None and any(network.subnet_of(pool) for pool in PRIVATE)
+    return network if network and private and network.prefixlen in PREFIXES else None
+
+
+def _shows(source: Source, value: Any) -> Iterator[str]:
+    if not isinstance(value, list) or not value:
+        yield f"{source.at('shows')}: shows is {kind(value)}: {_EXAMPLES['shows']}"
+        return
+    for number, show in enumerate(value):
+        at = source.at("shows", number)
+        if not (isinstance(show, str) and SHOW.fullmatch(show)):
+            yield f"{at}: a show is {kind(show)}: write small letters, digits and dashes, for example quiz-20261121"
+        elif show in value[:number]:
+            yield f"{at}: show {show} is listed twice: keep one of them"
+
+
+def _partial(source: Source, value: Any) -> Iterator[str]:
+    if not isinstance(value, bool):
+        yield f"{source.at('partial')}: partial is {kind(value)}: write true, or leave it out"
+
+
+def _settings(source: Source, value: Any) -> Iterator[str]:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        yield f"{source.at('settings')}: settings is {kind(value)}: write flat keys, for example redis_maxmemory_mb: 64"
+        return
+    every = [f"{group}_{field.name}" for group, cls in known().items() for field in fields(cls)]
+    for key, given in value.items():
+        if not any(key.startswith(f"{group}_") for group in known()):
+            meant = _meant(key, every)
+            hint = f"did you mean {meant}?" if meant else "it begins with a role's name, as in redis_maxmemory_mb"
+            yield f"{source.key('settings', key)}: {key}: no role has such a setting: {hint}"
+        else:
+            found = problems({key: given}, source.at("settings", key))
+            yield from found
+            yield from [] if found else _range(source, key, given)
+
+
+def _range(source: Source, key: str, value: Any) -> Iterator[str]:
+    numbers = value if isinstance(value, (list, tuple)) else [value]
+    for ending, (least, most) in _ENDINGS.items():
+        if key.endswith(ending) and not all(least <= number <= most for number in numbers):
+            limits = f"from {least} to {most}" if most < _ANY else f"of at least {least}"
+            yield f"{source.at('settings', key)}: {key} is {kind(value)}: write a number {limits}"
+            return
+
+
+def _groups(source: Source, value: Any, sound: list[Declared]) -> Iterator[str]:
+    if not isinstance(value, dict) or not value:
+        yield f"{source.at('groups')}: groups is {kind(value)}: {_EXAMPLES['groups']}"
+        return
+    for name, group in value.items():
+        if not NAME.fullmatch(name):
+            yield f"{source.key('groups', name)}: group {kind(name)}: {NAMED}, for example store"
+        if not isinstance(group, dict):
+            yield f"{source.at('groups', name)}: group {name} is {kind(group)}: write roles, count and memory_mb"
+            continue
+        yield from _unknown_keys(source, GROUP_KEYS, f"group {name}", "groups", name)
+        declared = Declared(name)
+        sound.append(declared)
+        yield from _roles(source, group, declared)
+        yield from _counts(source, group, declared)
+        yield from _addresses(source, group, declared)
+
+
+def _roles(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+    roles, of = group.get("roles"), f"roles of group {declared.name}"
+    if "roles" not in group and any(_meant(key, GROUP_KEYS) == "roles" for key in group):
+        return
+    at = source.at("groups", declared.name, "roles")
+    if not isinstance(roles, list) or not roles:
+        yield f"{at}: {of} is {kind(roles) if 'roles' in group else 'missing'}: list at least one, for example [redis]"
+        return
+    for number, role in enumerate(roles):
+        at = source.at("groups", declared.name, "roles", number)
+        if not isinstance(role, str):
+            yield f"{at}: a role of group {declared.name} is {kind(role)}: {_choose(role, choices())}"
+        elif role not in choices():
+            parts = [label(daemon) for daemon in daemons(role)]
+            many = f"it is made of daemons: write {', '.join(parts)}"
+            hint = many if len(parts) > 1 else _choose(role, choices())
+            yield f"{at}: role {role} of group {declared.name} is not known: {hint}"
+        elif role in roles[:number]:
+            yield f"{at}: role {role} of group {declared.name} is listed twice: keep one of them"
+        else:
+            declared.roles.append(role)
+
+
+def choices() -> list[str]:
+    """Every role and daemon that a topology may write."""
+    return sorted(label(group) for group, cls in known().items() if getattr(cls, "services", None))
+
+
+def _counts(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+    for key, (least, most) in COUNTS.items():
+        value = group.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            setattr(declared, key, value)
+        elif key in group or not any(_meant(other, GROUP_KEYS) == key for other in group):
+            is_kind = kind(value) if key in group else "missing"
+            yield (
+                f"{source.at('groups', declared.name, key)}: {key} of group {declared.name} is {is_kind}: "
+                f"write a whole number from {least} to {most}"
+            )
+
+
+def _addresses(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+    value, of = group.get("addresses"), f"addresses of group {declared.name}"
+    if "addresses" not in group:
+        return
+    at = source.at("groups", declared.name, "addresses")
+    if not isinstance(value, list) or not value:
+        yield f"{at}: {of} is {kind(value)}: list one for each host, for example [10.20.30.10]"
+        return
+    if declared.count is not None and len(value) != declared.count:
+        yield f"{at}: {of}: there are {len(value)} for {declared.count} hosts: list one for each host"
+    for number, text in enumerate(value):
+        try:
+            declared.addresses.append(IPv4Address(text if isinstance(text, str) else ""))
+        except AddressValueError:
+            position = source.at("groups", declared.name, "addresses", number)
+            yield f"{position}: address {kind(text)} of group {declared.name}: write four numbers, as in 10.20.30.10"
+
+
+_LOOKS = {
+    "name": _name,
+    "provider": _provider,
+    "image": _image,
+    "network": _network,
+    "shows": _shows,
+    "partial": _partial,
+    "settings": _settings,
+}
+_EXAMPLES = {
+    "name": "write for example name: demo",
+    "provider": f"write for example provider: {PROVIDERS[0]}",
+    "image": f"write for example image: {RELEASES[0]}",
+    "shows": "list at least one, for example [quiz-20261121]",
+    "groups": "declare at least one, with roles, count and memory_mb",
+}
