@@ -17,7 +17,8 @@ class Endpoint:
 
     `open_to` names roles, daemons (`hbase_thrift`), `controller` (the machine that converges) or `public`.
     `protocol` says what the bytes mean ("http", "redis", "thrift", ...): `verify` asks in that language.
-    `scrape` is the HTTP path of Prometheus metrics, if it serves any.
+    `scrape` is the HTTP path of Prometheus metrics, if it serves any. With `leader_only`, one host of the group listens
+    at a time, whichever its group has elected: the port is open on all of them.
     """
 
     name: str
@@ -27,3 +28,4 @@ class Endpoint:
     transport: Literal["tcp", "udp"] = "tcp"
     scrape: str | None = None
     loopback: bool = False  # listens on 127.0.0.1 only
+    leader_only: bool = False

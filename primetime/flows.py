@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from primetime.endpoints import Endpoint
 
@@ -26,6 +27,15 @@ class Flow:
 
     def open_to(self, address: str) -> bool:
         return ANY in self.sources or address in self.sources
+
+
+class Probe(NamedTuple):
+    """One thing to try: whether a packet to `port` on `address` gets through; `wanted` says whether it must."""
+
+    transport: str
+    address: str
+    port: int
+    wanted: bool
 
 
 def flows(
@@ -66,11 +76,16 @@ def out_of(every: Iterable[Flow], address: str) -> list[Flow]:
     return [flow for flow in every if flow.address != address and flow.open_to(address)]
 
 
-def probes(every: Iterable[Flow], source: str) -> list[tuple[str, int, bool]]:
-    """(address, port, must answer) for `source` to try on every other host: each port that any host declares, and one
-    that none does."""
-    tcp = [flow for flow in every if flow.transport == "tcp"]
-    allowed = {(flow.address, flow.port) for flow in tcp if flow.open_to(source)}
-    ports = sorted({flow.port for flow in tcp} | {CLOSED})
-    hosts = sorted({flow.address for flow in tcp} - {source})
-    return [(address, port, (address, port) in allowed) for address in hosts for port in ports]
+def probes(
+    every: Sequence[Flow], source: str, targets: Iterable[str], listening: Iterable[tuple[str, int]] = ()
+) -> list[Probe]:
+    """What `source` is to try on each of `targets` but itself: each port that any host declares or that something
+    listens on anywhere (`listening`: transport, port), and one that is neither."""
+    ports = {(flow.transport, flow.port) for flow in every} | set(listening) | {("tcp", CLOSED), ("udp", CLOSED)}
+    allowed = {(flow.transport, flow.address, flow.port) for flow in every if flow.open_to(source)}
+    return [
+        Probe(transport, address, port, (transport, address, port) in allowed)
+        for address in targets
+        for transport, port in sorted(ports)
+        if address != source
+    ]

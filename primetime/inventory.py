@@ -13,7 +13,7 @@ from typing import Any
 from primetime import artifacts, sizing
 from primetime.endpoints import Endpoint
 from primetime.errors import PrimetimeError, UsageError
-from primetime.flows import Flow, flows, into, out_of, probes
+from primetime.flows import Flow, flows, into, out_of
 from primetime.overrides import overrides
 from primetime.providers import driver_for
 from primetime.settings import exposes, from_data, known, problems
@@ -82,8 +82,6 @@ class Inventory:
             "controller": self.controller,
             "flows_in": [asdict(flow) for flow in into(self.flows, where.address)],
             "flows_out": [asdict(flow) for flow in out_of(self.flows, where.address)],
-            "probes": probes(self.flows, where.address),
-            "controller_probes": [probe for probe in probes(self.flows, self.controller) if probe[0] == where.address],
             "shows": list(self.topology.shows),
             "artifacts": artifacts.ensure(node.groups),
         }

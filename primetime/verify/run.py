@@ -1,24 +1,17 @@
-"""Runs the promises with pytest in a process of its own, beside a dry converge that looks for drift."""
+"""Every promise on every live host, beside a dry converge that looks for drift; told by what is at the root of it."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from primetime.converge import ConvergeReport, converge
-from primetime.errors import PrimetimeError
 from primetime.inventory import Inventory
-from primetime.paths import REPO
+from primetime.verify.judge import ANSWERS, Judgement, judge
 
 Progress = Callable[[str], None]
+BASE = "base"
 
 
 @dataclass(frozen=True)
@@ -36,68 +29,76 @@ class Broken:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """`checked` promises, of which `failed` are not kept."""
+    """`checked` promises, of which `failed` and `following` are not kept.
+
+    `following` cannot be kept while one of `failed` is broken on the same host: a daemon that does not run does not
+    answer either. They are told apart so that what is to be mended stands alone.
+    """
 
     checked: int
     failed: tuple[Broken, ...]
+    following: tuple[Broken, ...] = ()
 
 
-def verify(inventory: Inventory, topology: str, progress: Progress = lambda _: None) -> VerifyReport:
-    """Check every promise of every role on every live host, and that a converge would change nothing."""
-    progress(f"checking the promises of {len(inventory.topology.nodes)} hosts")
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        drift = pool.submit(converge, topology, dry=True)
-        promises = pool.submit(_promises, inventory, topology)
-        return _together(promises.result(), drift.result())
+def verify(
+    inventory: Inventory,
+    topology: str,
+    progress: Progress = lambda _: None,
+    *,
+    nodes: Sequence[str] = (),
+    roles: Sequence[str] = (),
+) -> VerifyReport:
+    """Check every promise of every role on every live host, and that a converge would change nothing.
+
+    `nodes` and `roles` (`hdfs`, `hdfs/namenode`) restrict it; all when empty.
+    """
+    names = nodes or [node.name for node in inventory.topology.nodes]
+    progress(f"checking the promises of {len(names)} hosts")
+
+    def wanted(role: str) -> bool:
+        return not roles or role in roles or role.partition("/")[0] in roles
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        drift = pool.submit(converge, topology, dry=True, limit=nodes)
+        judgements = judge(inventory, names, wanted)
+        groups = {group for node in inventory.topology.nodes for group in node.groups}
+        return together(judgements + [j for j in drifted(drift.result(), groups) if wanted(j.role)])
 
 
-def _together(promises: list[dict[str, Any]], drift: ConvergeReport) -> VerifyReport:
-    failed = [
-        Broken(promise["node"], promise["role"], promise["promise"], promise["why"])
-        for promise in promises
-        if not promise["kept"]
-    ]
-    failed += [Broken(failure.host, "base", "answers ssh", failure.said) for failure in drift.failures]
+def drifted(drift: ConvergeReport, groups: Collection[str]) -> list[Judgement]:
+    """What a dry converge says, as judgements: each operation is a promise to be as converged."""
+    said = [Judgement(failure.host, BASE, ANSWERS, False, failure.said, depth=0) for failure in drift.failures]
     for host, operation in drift.changes:
-        role, _, name = operation.partition(" | ")
-        failed.append(Broken(host, role.lower(), f"is as converged: {name or operation}"))
-    return VerifyReport(checked=len(promises) + drift.operations, failed=tuple(failed))
+        title, _, name = operation.partition(" | ")
+        said.append(Judgement(host, _role(title, groups), f"is as converged: {name or operation}", False))
+    return said + [Judgement("", BASE, "is as converged", True)] * (drift.operations - len(drift.changes))
 
 
-def _promises(inventory: Inventory, topology: str) -> list[dict[str, Any]]:
-    groups = {group for node in inventory.topology.nodes for group in node.groups}
-    files = sorted(path for role in groups if (path := REPO / "roles" / role / "verify.py").is_file())
-    with tempfile.TemporaryDirectory(prefix="primetime-verify-") as folder:
-        report = Path(folder) / "promises.jsonl"
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "--no-header",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:pytest11.testinfra",
-        ]
-        command += [
-            "-p",
-            "primetime.verify.plugin",
-            "-n",
-            "4",
-            "-c",
-            os.devnull,
-            f"--rootdir={REPO}",
-            f"--basetemp={folder}/tmp",
-        ]
-        command += [f"--topology={topology}", f"--promises={report}", "--import-mode=importlib"]
-        command += [str(path) for path in [REPO / "primetime" / "verify" / "everyone.py", *files]]
-        done = subprocess.run(
-            command, cwd=REPO, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(REPO)}
-        )
-        if done.returncode not in (0, 1) or not report.is_file():
-            tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-            raise PrimetimeError(
-                f"the promises of {topology} could not be checked (pytest exit {done.returncode}):\n{tail}"
-            )
-        return [json.loads(line) for line in report.read_text().splitlines()]
+def _role(title: str, groups: Collection[str]) -> str:
+    """`HDFS NameNode`, as a deploy is called, is hdfs/namenode; `HBase tables` is no daemon but a matter of hbase."""
+    words = title.lower().split()
+    return "/".join(words) if "_".join(words) in groups else words[0]
+
+
+def together(judgements: Sequence[Judgement]) -> VerifyReport:
+    """The report; what a broken promise explains on its host follows from it."""
+    broken = {(j.node, j.role, j.promise): j for j in reversed(judgements) if not j.kept}
+    roots: dict[tuple[str, str], int] = {}
+    for j in broken.values():
+        depth = roots.get((j.node, j.role), j.depth)
+        roots[j.node, j.role] = min(depth, j.depth)
+    unreachable = {j.node for j in broken.values() if j.promise == ANSWERS}
+
+    def follows(j: Judgement) -> bool:
+        if j.node in unreachable:
+            return j.promise != ANSWERS
+        # base has no daemon of which the rest of it would ask something
+        return j.role != BASE and j.depth > roots[j.node, j.role]
+
+    ordered = sorted(broken.values(), key=lambda j: (j.node, j.role, j.depth))
+    failed = tuple(_broken(j) for j in ordered if not follows(j))
+    return VerifyReport(len(judgements), failed, tuple(_broken(j) for j in ordered if follows(j)))
+
+
+def _broken(j: Judgement) -> Broken:
+    return Broken(j.node, j.role, j.promise, j.why)

@@ -17,7 +17,7 @@ class Zookeeper:
     quorum: ClassVar[bool] = True
 
     client_port: int = 2181
-    peer_port: int = 2888  # followers to the leader
+    peer_port: int = 2888  # followers to the leader, who alone listens there
     election_port: int = 3888
     tick_ms: int = 2000  # sessions last 2 to 20 ticks: this must admit HBase's session_timeout_ms
     init_ticks: int = 10  # for a follower to catch up with its leader when it joins
@@ -26,7 +26,7 @@ class Zookeeper:
     def exposes(self) -> list[Endpoint]:
         return [
             Endpoint("client", self.client_port, open_to=["zookeeper", "hbase", "monitoring"], protocol="zookeeper"),
-            Endpoint("peer", self.peer_port, open_to=["zookeeper"]),
+            Endpoint("peer", self.peer_port, open_to=["zookeeper"], leader_only=True),
             Endpoint("election", self.election_port, open_to=["zookeeper"]),
         ]
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -16,15 +15,9 @@ from primetime.event import row_key, ulid
 from primetime.hbase import Hbase
 from primetime.paths import REPO
 from tests.conftest import Demo
+from tests.waiting import wait_for
 
 SHOW = "quiz-20261121"
-
-
-def wait_for(claim: Callable[[], bool], what: str, deadline_s: float = 30) -> None:
-    ends = time.monotonic() + deadline_s
-    while not claim():
-        assert time.monotonic() < ends, f"not within {deadline_s} s: {what}"
-        time.sleep(0.1)
 
 
 def post(demo: Demo, body: bytes) -> int:
@@ -86,9 +79,30 @@ def test_verify_names_the_service_that_was_stopped_and_exits_3(demo: Demo) -> No
         done = demo.run("verify", "--json", check=False)
     finally:
         demo.ssh("redis-1", "systemctl", "start", "primetime-redis")
-    failed = json.loads(done.stdout.splitlines()[-1])["failed"]
+    told = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == 3
-    assert {"node": "redis-1", "role": "redis", "promise": "primetime-redis is running"} in failed
+    assert told["failed"] == [{"node": "redis-1", "role": "redis", "promise": "primetime-redis is running"}]
+    assert {"node": "redis-1", "role": "redis", "promise": "it answers ping"} in told["following"]
+
+
+def test_verify_names_a_port_that_listens_and_a_firewall_that_was_opened(demo: Demo) -> None:
+    listener = "import socket, time; s = socket.create_server(('', 4444)); time.sleep(600)"
+    demo.ssh("redis-1", "systemd-run", "-q", "--unit=stranger", "python3", "-c", listener)
+    for node, rule in (("redis-1", "input tcp dport 4444 accept"), ("store-1", "output tcp dport 4444 accept")):
+        demo.ssh(node, "nft", f"insert rule inet primetime {rule}")
+    try:
+        told = demo.json("verify", check=False)
+    finally:
+        demo.ssh("redis-1", "systemctl", "stop", "stranger")
+        for node in ("redis-1", "store-1"):
+            demo.ssh(node, "systemctl", "reload", "primetime-firewall")
+    assert {(broken["node"], broken["promise"]) for broken in told["failed"]} == {
+        ("redis-1", "nothing undeclared listens"),
+        ("redis-1", "the firewall in force is the one on disk"),
+        ("store-1", "the firewall in force is the one on disk"),
+        ("redis-1", "the hosts reach what it opens to them and nothing else"),
+        ("redis-1", "the controlling machine reaches what it opens to it and nothing else"),
+    }
 
 
 def test_a_deleted_cell_makes_the_certificate_name_its_id_and_exit_3(demo: Demo, thrift: tuple[str, int]) -> None:

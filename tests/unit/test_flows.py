@@ -1,5 +1,7 @@
 """The firewall follows from the endpoints."""
 
+from collections.abc import Iterable
+
 from primetime.endpoints import Endpoint
 from primetime.flows import ANY, CLOSED, Flow, flows, into, out_of, probes
 
@@ -33,6 +35,27 @@ def test_flows_into_a_host_are_its_own() -> None:
     assert (len(into(every, STORE)), into(every, SHIPPER)) == (1, [])
 
 
+def tried(*endpoints: Endpoint, listening: Iterable[tuple[str, int]] = ()) -> set[tuple[str, int, bool]]:
+    """(transport, port, must get through) of what the shipper's host tries on the store's."""
+    found = probes(of(*endpoints), SHIPPER, [STORE, SHIPPER], listening)
+    assert {probe.address for probe in found} == {STORE}
+    return {(probe.transport, probe.port, probe.wanted) for probe in found}
+
+
 def test_every_declared_port_is_tried_and_one_that_is_not() -> None:
-    every = of(Endpoint("thrift", 9090, open_to=["shipper"]), Endpoint("rpc", 16020, open_to=["hbase"]))
-    assert probes(every, SHIPPER) == [(STORE, CLOSED, False), (STORE, 9090, True), (STORE, 16020, False)]
+    endpoints = Endpoint("thrift", 9090, open_to=["shipper"]), Endpoint("rpc", 16020, open_to=["hbase"])
+    assert tried(*endpoints) == {
+        ("tcp", CLOSED, False),
+        ("udp", CLOSED, False),
+        ("tcp", 9090, True),
+        ("tcp", 16020, False),
+    }
+
+
+def test_a_port_that_something_listens_on_anywhere_is_tried_everywhere() -> None:
+    assert ("udp", 5353, False) in tried(listening=[("udp", 5353)])
+
+
+def test_a_port_declared_for_one_transport_is_closed_for_the_other() -> None:
+    found = tried(Endpoint("time", 123, open_to=["shipper"], transport="udp"), listening=[("tcp", 123)])
+    assert {("udp", 123, True), ("tcp", 123, False)} <= found

@@ -1,0 +1,14 @@
+"""Waiting for a condition, with a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def wait_for(claim: Callable[[], bool], what: str, deadline_s: float = 30) -> None:
+    """Until `claim` holds; an assertion names `what` did not come within `deadline_s`."""
+    ends = time.monotonic() + deadline_s
+    while not claim():
+        assert time.monotonic() < ends, f"not within {deadline_s} s: {what}"
+        time.sleep(0.1)
