@@ -11,7 +11,10 @@ from typing import TypeVar
 
 from pyinfra import host
 
+from primetime.secrets import topology as secrets
+from primetime.secrets.value import Value
 from primetime.settings import Settings, from_data
+from primetime.topology import load
 
 S = TypeVar("S", bound=Settings)
 
@@ -57,3 +60,8 @@ def shows() -> list[str]:
 def artifacts(kind: str) -> str:
     """Where the controlling machine keeps what it built for hosts (`jars`, `shipper`): a local folder or file."""
     return str(host.data.artifacts[kind])
+
+
+def secret(name: str) -> Value:
+    """A secret's value. It comes from the store at this moment: the host's data, which pyinfra prints, has none."""
+    return secrets.value(load(host.data.topology), name)

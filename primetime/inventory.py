@@ -16,6 +16,7 @@ from primetime.errors import PrimetimeError, UsageError
 from primetime.flows import Flow, flows, into, out_of
 from primetime.overrides import overrides
 from primetime.providers import driver_for
+from primetime.secrets import topology as secrets
 from primetime.settings import exposes, from_data, known, problems
 from primetime.topology import NodeSpec, Topology, load
 
@@ -73,6 +74,7 @@ class Inventory:
             "ssh_key": where.ssh_key,
             "ssh_known_hosts_file": where.known_hosts,
             "ssh_strict_host_key_checking": "yes",
+            "topology": self.topology.file,
             "node_name": node.name,
             "address": where.address,
             "memory_mb": node.memory_mb,
@@ -140,7 +142,8 @@ def pyinfra_groups(name: str) -> dict[str, Sequence[Any]]:
 
 
 def groups_of(inventory: Inventory) -> dict[str, Sequence[Any]]:
-    """The same, of an inventory at hand."""
+    """The same, of an inventory at hand. PrimetimeError when a secret is missing that its roles need."""
+    secrets.check(inventory.topology)
     nodes = inventory.topology.nodes
     everyone = [(node.name, inventory.data(node)) for node in nodes]
     groups: dict[str, Sequence[Any]] = {

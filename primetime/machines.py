@@ -14,6 +14,7 @@ from primetime.drivers.nspawn import leftovers
 from primetime.errors import NotAsDeclared
 from primetime.inventory import heap_mb
 from primetime.providers import driver_for
+from primetime.secrets import topology as secrets
 from primetime.topology import NodeSpec, Topology
 
 Progress = Callable[[str], None]
@@ -56,6 +57,9 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
     for node in topology.nodes:
         heap_mb(node)  # a host that is too small for its daemons is told before anything is made
     driver = driver_for(topology)
+    made = secrets.make_missing(topology)
+    if made:
+        progress(f"made secrets: {', '.join(made)}")
     exists = found(topology)
     strangers = undeclared(topology, exists)
     if strangers:

@@ -1,8 +1,9 @@
-"""Numbers and times as operators write them: `1e6`, `5s`, `3m`, `2h`. Called by the command line."""
+"""Numbers and times as operators write and read them: `1e6`, `5s`, `3m`, `2h`. Called by the command line."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
 from primetime.errors import UsageError
@@ -28,3 +29,11 @@ def seconds(text: str) -> float:
     if not match or not float(match[1]):
         raise UsageError(f"{text!r} is not a time above 0: write it like 5s, 3m or 2h")
     return float(match[1]) * _UNIT_S[match[2]]
+
+
+def age(time: timedelta) -> str:
+    """How long ago, in the largest unit that it fills: `40 s`, `3 m`, `5 h`, `12 d`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if time.total_seconds() >= length:
+            return f"{time.total_seconds() // length:.0f} {unit}"
+    return f"{max(0.0, time.total_seconds()):.0f} s"

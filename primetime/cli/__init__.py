@@ -20,6 +20,7 @@ VERBS = {
     "verify": "prove every promise of every role on the live hosts",
     "status": "what is running, and where",
     "ssh": "onto a host, or one command there",
+    "secret": "set, list and rotate what no output shows",
     "down": "remove all of it, and prove it",
     "rehearse": "a burst of numbered updates, then the certificate",
     "ledger": "is anything missing; dead letters and live counts",
@@ -64,7 +65,10 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def add_topology(parser: argparse.ArgumentParser) -> None:
-    """-t/--topology and --json, which nearly every verb has."""
-    parser.add_argument("-t", "--topology", default="demo", help="a name in inventories/, or a path (default: demo)")
-    parser.add_argument("--json", action="store_true", help="end standard output with one JSON object on one line")
+def add_topology(parser: argparse.ArgumentParser, *, of_action: bool = False) -> None:
+    """-t/--topology and --json, which nearly every verb has; an action of a verb leaves what the verb was given."""
+    topology, as_json = (argparse.SUPPRESS, argparse.SUPPRESS) if of_action else ("demo", False)
+    parser.add_argument("-t", "--topology", default=topology, help="a name in inventories/, or a path (default: demo)")
+    parser.add_argument(
+        "--json", action="store_true", default=as_json, help="end standard output with one JSON object on one line"
+    )

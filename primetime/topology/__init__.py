@@ -41,6 +41,12 @@ class Topology:
     nodes: tuple[NodeSpec, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     network: str | None = None  # CIDR; None: any that is free
+    file: str = ""  # where it was read from
+
+    @property
+    def argument(self) -> str:
+        """What `-t` takes to name it: its name if it is one of the repository's, else its path."""
+        return self.name if self.file == str(REPO / "inventories" / f"{self.name}.yml") else self.file
 
     def in_group(self, group: str) -> list[NodeSpec]:
         """The nodes of one inventory group, in order of declaration."""
@@ -83,6 +89,7 @@ def parse(text: str, where: str) -> Topology:
         nodes=tuple(_nodes(groups)),
         settings=data.get("settings") or {},
         network=data.get("network"),
+        file=where,
     )
 
 

@@ -15,8 +15,10 @@ import pytest
 
 from primetime.inventory import Inventory
 from primetime.paths import REPO
+from primetime.secrets import topology as secrets
+from primetime.secrets.value import Value
 from primetime.settings import Settings, from_data, known
-from primetime.topology import NodeSpec
+from primetime.topology import NodeSpec, load
 from primetime.verify import promises, shell
 from primetime.verify.network import Network, look
 from primetime.verify.promises import Promise
@@ -46,6 +48,9 @@ class LiveNode:
 
     def heap_mb(self, group: str) -> int:
         return int(self.data["heap_mb"][group])
+
+    def secret(self, name: str) -> Value:
+        return secrets.value(load(self.data["topology"]), name)
 
 
 @dataclass(frozen=True)

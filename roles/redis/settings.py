@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from primetime.endpoints import Endpoint
+from primetime.secrets.declared import Secret
+
+RELOADED = "Redis loads its users anew, nobody restarts"
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,12 @@ class Redis:
     group: ClassVar[str] = "redis"
     services: ClassVar[tuple[str, ...]] = ("primetime-redis",)
     packages: ClassVar[tuple[str, ...]] = ("redis-server",)
+
+    secrets: ClassVar[tuple[Secret, ...]] = (
+        Secret("redis_shipper", "the shipper counts", f"{RELOADED}; the shipper logs in again and repeats its call"),
+        Secret("redis_monitoring", "monitoring reads INFO", RELOADED),
+        Secret("redis_controller", "the controlling machine reads and mends counts", RELOADED),
+    )
 
     port: int = 6379
     maxmemory_mb: int = 160  # 15 minutes of identities at 9 bytes each leave room for 10 million events
