@@ -15,6 +15,7 @@ from primetime.inventory import Inventory, live
 from primetime.paths import home
 from primetime.providers import driver_for
 from primetime.quantities import count, seconds
+from primetime.rehearsal.burst import usual_connections
 from primetime.rehearsal.certificate import Certificate, check
 from primetime.rehearsal.run import Plan, rehearse
 from primetime.topology import Topology, load
@@ -25,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--updates", default="1e5", help="how many, for example 1e6 (default: 1e5)")
     parser.add_argument("--in", dest="seconds", default="5s", help="spread over this long, for example 5s (default)")
     parser.add_argument("--batch", default="10", help="updates in one request, 1 to 100 (default: 10)")
-    parser.add_argument("--connections", default="64", help="connections held open (default: 64)")
+    parser.add_argument("--connections", help="connections held open (default: 64 to 1024, by the rate)")
     parser.add_argument("--show", help="a declared show (default: the topology's first)")
     parser.add_argument("--check", metavar="RUN", help="send nothing: compare a finished run with HBase once more")
 
@@ -36,12 +37,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if show not in inventory.topology.shows:
         declared = ", ".join(inventory.topology.shows)
         raise UsageError(f"show {show} is not declared in {arguments.topology}: choose from {declared}")
+    updates, over_s, batch = count(arguments.updates), seconds(arguments.seconds), count(arguments.batch)
+    usual = usual_connections(updates, over_s, batch)
     plan = Plan(
         show=show,
-        updates=count(arguments.updates),
-        seconds=seconds(arguments.seconds),
-        batch=count(arguments.batch),
-        connections=count(arguments.connections),
+        updates=updates,
+        seconds=over_s,
+        batch=batch,
+        connections=count(arguments.connections) if arguments.connections else usual,
     )
     with driver_for(inventory.topology).ex_lock("rehearse"), console.stage("rehearse"):
         certificate = again(inventory, arguments.check) if arguments.check else burst(inventory, plan, console)

@@ -17,6 +17,7 @@ from primetime.rehearsal.ids import MAX_UPDATES, event_id
 
 BYTES_VERSION = 1
 MAX_BATCH = 100  # what one POST may carry
+MOST_USUAL_CONNECTIONS = 1024
 
 _HEAD = b"POST /events HTTP/1.1\r\nHost: collector\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n["
 # Ten events in a row, the mix of a question just asked: half vote, three answer, one joins, one shares.
@@ -33,6 +34,14 @@ _KINDS = (
     b'"answer","data":{"question":"q1","choice":"%s"}}',
 )
 _CHOICES = (b"a", b"b", b"c", b"a", b"b", b"a", b"d")  # 7 and 10 have no common factor: every kind meets every choice
+
+
+def usual_connections(updates: int, seconds: float, batch: int) -> int:
+    """How many connections a burst has when nobody says: 64, and more where that would make it wait for the disk.
+
+    A collector answers a group of requests with one sync, and on each connection one request waits for it.
+    """
+    return min(MOST_USUAL_CONNECTIONS, max(64, round(updates / batch / seconds / 20)))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Config:
     redis_lanes: int
     redis_batch_events: int
     redis_grace_s: float
+    redis_nice: int
     poll_active_ms: int
     poll_idle_ms: int
 

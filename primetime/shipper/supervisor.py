@@ -85,6 +85,8 @@ def stop_at_sigterm() -> Event:
 
 def _run_lane(config: Config, name: str, supervisor: int) -> None:
     stop = stop_at_sigterm()
+    if name.startswith(reports.REDIS):
+        os.setpriority(os.PRIO_PROCESS, 0, config.redis_nice)
     lane = Lane(name, make_sink(config, name), config.run, config.poll_active_ms / 1000, config.poll_idle_ms / 1000)
     batch_events = config.redis_batch_events if name.startswith(reports.REDIS) else config.hbase_batch_events
     lane.run(stop, batch_events, supervisor)

@@ -45,6 +45,7 @@ def hbase_regionserver() -> None:
         # Stopping, it writes what it holds to HDFS: it goes first, and hangs when HDFS has gone before.
         after=(*BELOW, java.unit("hbase_master")),
         stop_s=120,
+        young_share=0.25,  # the rest holds memstores and block cache
     )
     java.install(daemon)
     config = _configure(daemon, "regionserver")
@@ -62,6 +63,7 @@ def hbase_thrift() -> None:
         ready=f"tcp:{here.address()}:{here.mine(HbaseThrift).port}",
         serves=f"tcp:{{}}:{here.mine(HbaseThrift).port}",
         after=(*BELOW, java.unit("hbase_regionserver")),
+        young_share=0.5,  # it keeps nothing
     )
     java.install(daemon)
     config = _configure(daemon, "thrift")

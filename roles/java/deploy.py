@@ -48,6 +48,7 @@ class Daemon:
     after: tuple[str, ...] = ()
     formatted: str = ""
     stop_s: int = 30
+    young_share: float = 0  # of the heap, for what lives for one request only; 0: as the JVM chooses
 
     @property
     def role(self) -> str:
@@ -153,6 +154,7 @@ def flags(daemon: Daemon) -> list[str]:
         f"-Xmx{heap_mb}m",
         f"-Xms{heap_mb if heap_mb >= LARGE_HEAP_MB else min(heap_mb, 32)}m",
         "-XX:+UseG1GC" if heap_mb >= LARGE_HEAP_MB else "-XX:+UseSerialGC",
+        *_young(daemon, heap_mb),
         *(["-XX:TieredStopAtLevel=1"] if heap_mb < SMALL_HEAP_MB else []),
         "-Xss512k",
         "-XX:+ExitOnOutOfMemoryError",  # systemd starts it again; half a daemon would linger
@@ -161,6 +163,14 @@ def flags(daemon: Daemon) -> list[str]:
         "-Djava.net.preferIPv4Stack=true",
         f"-cp {daemon.configuration}:{_jars()}/*",
     ]
+
+
+def _young(daemon: Daemon, heap_mb: int) -> list[str]:
+    """Room for short-lived objects from the start. Left alone, a heap that begins small and keeps little stays small,
+    and is collected every few requests: a quarter of the gateway's CPU. G1 sizes it by itself."""
+    if not daemon.young_share or heap_mb >= LARGE_HEAP_MB:
+        return []
+    return [f"-Xmn{int(heap_mb * daemon.young_share)}m"]
 
 
 def _jars() -> str:

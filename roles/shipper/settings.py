@@ -21,7 +21,8 @@ class Shipper:
     redis_grace_s: float = 600.0  # how long a segment waits for Redis; then counts are recomputed from HBase
     poll_active_ms: int = 20
     poll_idle_ms: int = 100
-    nice: int = 19  # it never takes the CPU that accepting needs
+    nice: int = 10  # it never takes the CPU that accepting needs
+    redis_nice: int = 19  # nor counting in Redis what storing for good needs
     cpu_weight: int = 20  # the same between control groups; systemd's default is 100
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from primetime.errors import UsageError
 from primetime.event import SHOW, ULID
-from primetime.rehearsal.burst import Burst, Plan
+from primetime.rehearsal.burst import Burst, Plan, usual_connections
 from primetime.rehearsal.share import Share
 
 SHOW_NAME = "quiz-20261121"
@@ -118,3 +118,13 @@ def test_a_plan_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     fields: dict[str, Any] = {"show": SHOW_NAME, "updates": 10, "seconds": 1, **wrong}
     with pytest.raises(UsageError):
         Plan(**fields)
+
+
+@pytest.mark.parametrize(
+    ("updates", "seconds", "batch", "connections"),
+    [(1000, 5, 10, 64), (100_000, 5, 10, 100), (1_000_000, 5, 10, 1000), (1_000_000, 5, 1, 1024)],
+)
+def test_a_burst_has_more_connections_the_more_requests_it_makes_a_second(
+    updates: int, seconds: float, batch: int, connections: int
+) -> None:
+    assert usual_connections(updates, seconds, batch) == connections

@@ -53,6 +53,7 @@ class Shipper:
             redis_lanes=1,
             redis_batch_events=100,
             redis_grace_s=3600,
+            redis_nice=19,
             poll_active_ms=5,
             poll_idle_ms=50,
         )
