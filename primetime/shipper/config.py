@@ -28,6 +28,7 @@ class Config:
     redis_batch_events: int
     redis_grace_s: float
     redis_nice: int
+    redis_waits_s: float
     poll_active_ms: int
     poll_idle_ms: int
 

@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
@@ -31,11 +32,38 @@ class Sink(Protocol):
     def report(self) -> dict[str, Any]: ...
 
 
+class Courtesy:
+    """Lets others go first while they are behind, for `most_s` at a stretch: then no more until they have caught up."""
+
+    def __init__(self, others_are_behind: Callable[[], bool], most_s: float) -> None:
+        self._others_are_behind, self._most_s = others_are_behind, most_s
+        self._since: float | None = None
+
+    def waits(self) -> bool:
+        """Whether it is the others' turn."""
+        if not self._others_are_behind():
+            self._since = None
+            return False
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        return now < self._since + self._most_s
+
+
 class Lane:
     """Steps a sink for ever: at once while it is behind, some times a second when there is nothing to do."""
 
-    def __init__(self, name: str, sink: Sink, run: Path, poll_active_s: float, poll_idle_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        run: Path,
+        poll_active_s: float,
+        poll_idle_s: float,
+        courtesy: Courtesy | None = None,
+    ) -> None:
         self._sink = sink
+        self._courtesy = courtesy
+        self._behind = False
         self._file = reports.lane_file(run, name)
         self._poll_active_s, self._poll_idle_s = poll_active_s, poll_idle_s
         self._pause_s = poll_active_s
@@ -54,6 +82,8 @@ class Lane:
 
     def _once(self, batch_events: int) -> float:
         """One step; how long to wait before the next."""
+        if self._courtesy and self._courtesy.waits():
+            return self._poll_idle_s
         try:
             events = self._sink.step()
         except self._sink.retryable as error:
@@ -61,12 +91,14 @@ class Lane:
         if self._failing_since is not None:
             log.info("works again after %.1f s", time.monotonic() - self._failing_since)
         self._failures, self._failing_since = 0, None
-        if events >= batch_events:
+        self._behind = events >= batch_events
+        if self._behind:
             return 0
         self._pause_s = self._poll_active_s if events else min(self._pause_s * 1.5, self._poll_idle_s)
         return self._pause_s
 
     def _failed(self, error: Exception) -> float:
+        self._behind = False  # nobody need wait for what cannot go on
         if self._failing_since is None:
             self._failing_since = time.monotonic()
             log.warning("retrying until it works: %s", error)
@@ -82,4 +114,4 @@ class Lane:
         self._reported_s = time.monotonic()
         failing_s = 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
         content = {"failing_s": round(failing_s, 1), "retries": self._retries, "last_error": self._last_error}
-        reports.write(self._file, {**self._sink.report(), **content})
+        reports.write(self._file, {**self._sink.report(), **content, "behind": self._behind})

@@ -1,7 +1,7 @@
 """How the shipper's processes tell each other how far they are: one small file each, in the run directory.
 
-Each lane writes its own; an HBase lane reads the Redis lanes' before it lets a segment go, the supervisor reads all of
-them for the status.
+Each lane writes its own; an HBase lane reads the Redis lanes' before it lets a segment go, a Redis lane the HBase
+lanes' before it takes CPU that they could use, the supervisor reads all of them for the status.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from primetime.shipper.spool import SegmentId
 
-REDIS = "redis-"  # how the Redis lanes' names begin
+HBASE, REDIS = "hbase-", "redis-"  # how the lanes' names begin
 _LOOK_EVERY_S = 0.2
 
 
@@ -58,3 +58,20 @@ class RedisProgress:
         for path in self._run.glob(lane_file(self._run, f"{REDIS}*").name):
             for source, position in read(path).get("positions", {}).items():
                 self._numbers[source] = int(position.partition(":")[0])
+
+
+class HbaseBacklog:
+    """Whether any HBase lane has more to store than fits into one batch, as it last said."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._behind = False
+        self._looked_s = float("-inf")
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now > self._looked_s + _LOOK_EVERY_S:
+            lanes = self._run.glob(lane_file(self._run, f"{HBASE}*").name)
+            self._behind = any(read(path).get("behind") for path in lanes)
+            self._looked_s = now
+        return self._behind

@@ -19,7 +19,7 @@ from primetime.hbase import Hbase
 from primetime.shipper import reports, status
 from primetime.shipper.config import Config
 from primetime.shipper.hbase_sink import HbaseSink
-from primetime.shipper.lane import Lane, Sink
+from primetime.shipper.lane import Courtesy, Lane, Sink
 from primetime.shipper.redis_sink import RedisSink, connect
 from primetime.shipper.spool import Spool
 from primetime.shipper.warden import Warden
@@ -48,7 +48,7 @@ class _Lane:
 def lanes(config: Config) -> list[str]:
     """The names of the lanes: `hbase-0`, `hbase-1`, ..., `redis-0`, ..."""
     redis_lanes = config.redis_lanes if config.redis_host else 0
-    return [f"hbase-{number}" for number in range(config.hbase_lanes)] + [
+    return [f"{reports.HBASE}{number}" for number in range(config.hbase_lanes)] + [
         f"{reports.REDIS}{number}" for number in range(redis_lanes)
     ]
 
@@ -85,9 +85,12 @@ def stop_at_sigterm() -> Event:
 
 def _run_lane(config: Config, name: str, supervisor: int) -> None:
     stop = stop_at_sigterm()
+    courtesy = None
     if name.startswith(reports.REDIS):
         os.setpriority(os.PRIO_PROCESS, 0, config.redis_nice)
-    lane = Lane(name, make_sink(config, name), config.run, config.poll_active_ms / 1000, config.poll_idle_ms / 1000)
+        courtesy = Courtesy(reports.HbaseBacklog(config.run), config.redis_waits_s)
+    polls = config.poll_active_ms / 1000, config.poll_idle_ms / 1000
+    lane = Lane(name, make_sink(config, name), config.run, *polls, courtesy)
     batch_events = config.redis_batch_events if name.startswith(reports.REDIS) else config.hbase_batch_events
     lane.run(stop, batch_events, supervisor)
 

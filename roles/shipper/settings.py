@@ -23,6 +23,7 @@ class Shipper:
     poll_idle_ms: int = 100
     nice: int = 10  # it never takes the CPU that accepting needs
     redis_nice: int = 19  # nor counting in Redis what storing for good needs
+    redis_waits_s: float = 10.0  # and waits for so long while HBase is behind: nice does not reach across hosts
     cpu_weight: int = 20  # the same between control groups; systemd's default is 100
 
 

@@ -54,6 +54,7 @@ class Shipper:
             redis_batch_events=100,
             redis_grace_s=3600,
             redis_nice=19,
+            redis_waits_s=10,
             poll_active_ms=5,
             poll_idle_ms=50,
         )
