@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from primetime import bundle, jars
+from primetime import bundle, debs, jars
+from primetime.debs import DebSet
+from primetime.settings import packages
 
 Progress = Callable[[str], None]
 
@@ -25,3 +28,10 @@ def ensure(groups: Iterable[str], progress: Progress = lambda _: None) -> dict[s
     with ThreadPoolExecutor() as pool:
         futures = {kind: pool.submit(make, progress) for kind, make in wanted.items()}
         return {kind: str(future.result()) for kind, future in futures.items()}
+
+
+def ensure_debs(hosts: Iterable[tuple[str, ...]], image_root: Path, progress: Progress = lambda _: None) -> None:
+    """What Debian has to bring onto hosts, given by their groups, that are made of one image; damaged sets anew."""
+    wanted = {DebSet.of(packages(groups), image_root) for groups in hosts}
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda debset: debs.ensure(debset, progress, check=True), wanted))

@@ -47,6 +47,11 @@ def name() -> str:
     return str(host.data.node_name)
 
 
+def image_root() -> str:
+    """The folder on the controlling machine that this host's file system began as; empty where there is none."""
+    return str(host.data.image_root)
+
+
 def heap_mb(group: str) -> int:
     """The heap of one JVM daemon here, from the size that the topology gives this host."""
     return int(host.data.heap_mb[group])

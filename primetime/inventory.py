@@ -29,6 +29,7 @@ class Located:
     ssh_key: str
     known_hosts: str
     ssh_config: str
+    image_root: str = ""  # the folder that its file system began as, where the provider has it on this machine
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Inventory:
             "topology": self.topology.file,
             "node_name": node.name,
             "address": where.address,
+            "image_root": where.image_root,
             "memory_mb": node.memory_mb,
             "heap_mb": heap_mb(node),
             "cluster": self.cluster,
@@ -130,7 +132,11 @@ def live(topology: Topology) -> Inventory:
         )
     fields = ("address", "ssh_key", "known_hosts", "ssh_config")
     located = {
-        node.name: Located(**{field: str(found[node.name].extra[field]) for field in fields}) for node in topology.nodes
+        node.name: Located(
+            **{field: str(found[node.name].extra[field]) for field in fields},
+            image_root=str(found[node.name].extra.get("image_root", "")),
+        )
+        for node in topology.nodes
     }
     network = driver.ex_network()
     return Inventory(topology, located, network["cidr"], network["gateway"])

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from primetime import artifacts
 from primetime.drivers.nspawn import leftovers
 from primetime.errors import NotAsDeclared
 from primetime.inventory import heap_mb
@@ -81,7 +83,9 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
             driver.start_node(nodes[step.node.name])
 
     with ThreadPoolExecutor(max_workers=8) as pool:
+        fetched = pool.submit(_fetch_debs, steps, image, progress)
         list(pool.map(take, steps))
+        fetched.result()
     if wait:
         driver.ex_wait_for_ssh(driver.list_nodes())
     return len(steps)
@@ -103,6 +107,13 @@ def _require_addresses(topology: Topology, driver: Any) -> None:
             f"{topology.name} was made with other addresses: {', '.join(differ)}: declare those, "
             f"or remove all with bin/primetime down -t {topology.name} --yes and make it again"
         )
+
+
+def _fetch_debs(steps: list[Step], image: Any, progress: Progress) -> None:
+    """What new hosts will install, while they boot, where their provider has their image on this machine."""
+    if image is not None and "root" in image.extra:
+        new = [step.node.groups for step in steps if step.action == "create"]
+        artifacts.ensure_debs(new, Path(image.extra["root"]), progress)
 
 
 def down(topology: Topology, progress: Progress) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from pyinfra import host
-from pyinfra.api import FileUploadCommand, StringCommand, operation
+from pyinfra import host, state
+from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
+from pyinfra.api.state import StateStage
+from pyinfra.facts.deb import DebPackages
 from pyinfra.facts.files import Directory
 from pyinfra.facts.server import Command
+
+from primetime import debs
+from primetime.debs import DebSet
 
 
 @operation()
@@ -55,6 +60,44 @@ def unpack_tar(tar: str, into: str) -> Generator[StringCommand | FileUploadComma
     yield FileUploadCommand(tar, arriving, remote_temp_filename=arriving)
     yield StringCommand("rm", "-rf", making, "&&", "mkdir", making, "&&", "tar", "-xf", arriving, "-C", making)
     yield StringCommand("mv", making, into, "&&", "rm", arriving)
+
+
+# $0: a tar as primetime.debs makes it. Only from it, and with lists of its own: the mirror's are large, slow to read,
+# and a host may have no way there. SYSTEMD_OFFLINE: what is installed does not start before its role has configured it.
+_INSTALL = r"""
+set -e
+from=$0 here=${0%.tar}
+trap 'rm -rf "$from" "$here"' EXIT
+rm -rf "$here"
+mkdir -p "$here/lists/partial" "$here/cache/archives/partial"
+tar -xf "$from" -C "$here"
+echo "deb [trusted=yes] file:$here ./" > "$here/sources.list"
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 apt-get -q -y \
+        -o Dir::Etc::SourceList="$here/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$here/lists" \
+        -o Dir::Cache="$here/cache" -o APT::Sandbox::User=root -o DPkg::Options::=--force-confdef \
+        -o DPkg::Options::=--force-confold "$@"
+}
+mkdir -p /usr/share/man/man1  # slim images leave it out, and Java's package fails to link into it
+apt_get update --error-on=any
+apt_get install "$@"
+"""
+
+
+@operation()
+def install_debs(packages: Sequence[str], image_root: str) -> Generator[StringCommand | FileUploadCommand]:
+    """Have Debian packages, brought from the controlling machine's cache, on a host that began as this image."""
+    installed = host.get_fact(DebPackages)
+    lacking = [package for package in packages if package not in installed]
+    if not lacking:
+        host.noop("all are installed")
+        return
+    wanted = DebSet.of(packages, image_root)
+    if state.current_stage == StateStage.Execute:  # a dry run fetches nothing
+        debs.ensure(wanted, check=True)
+    arriving = "/var/cache/primetime-debs.tar"
+    yield FileUploadCommand(str(wanted.tar), arriving, remote_temp_filename=arriving)
+    yield StringCommand("bash", "-c", QuoteString(_INSTALL), arriving, *lacking)
 
 
 @operation()

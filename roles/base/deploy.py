@@ -5,6 +5,8 @@ from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
 
 from primetime import here
+from primetime.operations import install_debs
+from primetime.settings import packages
 from roles.base.settings import Base
 
 RULES = "/etc/primetime/base/firewall.nft"
@@ -14,6 +16,12 @@ FIREWALL = "primetime-firewall"
 @deploy("Base")
 def base() -> None:
     settings = here.mine(Base)
+    if image_root := here.image_root():  # all hosts at once; without it each role's own apt fetches from the mirror
+        install_debs(
+            name="Install the packages of all roles from the controlling machine's cache",
+            packages=packages(host.groups),
+            image_root=image_root,
+        )
     files.template(
         name="Write /etc/hosts with every node of the topology",
         src="templates/base/hosts.j2",

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 from libcloud.compute.base import Node, NodeAuthPassword, NodeAuthSSHKey, NodeDriver, NodeImage, NodeLocation, NodeSize
@@ -46,11 +47,10 @@ class NspawnNodeDriver(NodeDriver):
     def ex_ensure_image(self, release: str, progress: Callable[[str], None] | None = None) -> NodeImage:
         """Build the image of a release unless it is there; `progress` gets a line per stage."""
         commands.require()
-        images.ensure(release, progress)
-        return self._image(release)
+        return self._image(release, [images.ensure(release, progress)])
 
-    def _image(self, release: str) -> NodeImage:
-        built = images.built(release)
+    def _image(self, release: str, built: Sequence[images.Image] | None = None) -> NodeImage:
+        built = images.built(release) if built is None else built
         extra = {"root": str(built[0].root), "size_mb": built[0].bytes >> 20} if built else {}
         return NodeImage(id=release, name=f"Debian {release}", driver=self, extra={"built": bool(built), **extra})
 
@@ -80,6 +80,7 @@ class NspawnNodeDriver(NodeDriver):
             "memory_mb": record.memory_mb,
             "cpus": record.cpus,
             "image": record.image,
+            "image_root": str(Path(record.image_folder) / "root"),
             "labels": dict(record.labels),
             "bridge": self._network.bridge,
             "link": self._network.link(record.address),  # this machine's end of the host's cable
