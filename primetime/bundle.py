@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from primetime.children import bound
 from primetime.errors import PrimetimeError
 from primetime.paths import REPO, cache
 
@@ -37,6 +39,8 @@ def ensure(progress: Progress = lambda _: None) -> Path:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not tar.is_file():
+            for killed in folder.glob(".new-*"):
+                shutil.rmtree(killed)
             progress("building the shipper's bundle")
             with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as making:
                 tree = Path(making) / "tree"
@@ -69,7 +73,13 @@ def _install_wheels(tree: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     command += ["--require-hashes", "--only-binary=:all:", "--target", str(tree), "--python-version", PYTHON]
     command += [word for platform in PLATFORMS for word in ("--platform", platform)]
-    done = subprocess.run([*command, "-r", str(LOCK)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        bound([*command, "-r", str(LOCK)]),
+        env={**os.environ, "TMPDIR": str(tree.parent)},  # so that a pip that is killed leaves nothing elsewhere
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     if done.returncode != 0:
         said = "\n".join(done.stderr.splitlines()[-5:])
         raise PrimetimeError(f"pip could not bring the wheels of {LOCK}; mend this, then run again. It said:\n{said}")

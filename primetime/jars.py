@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from primetime.children import bound
 from primetime.errors import PrimetimeError
 from primetime.paths import REPO, cache
 
@@ -100,7 +101,7 @@ def _fetch(to: Path, source: Path) -> None:
         )
     command = ["mvn", "-B", "-q", "-f", str(source / POM), f"-Dmaven.repo.local={cache() / 'm2'}"]
     command += ["dependency:copy-dependencies", f"-DoutputDirectory={to}"]
-    done = subprocess.run(command, cwd=to.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(bound(command), cwd=to.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         said = re.sub(r"//[^/\s@]+@", "//", done.stdout + done.stderr)  # a mirror's address may carry a password
         errors = [line for line in said.splitlines() if line.startswith("[ERROR]")] or said.splitlines()

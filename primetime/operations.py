@@ -46,6 +46,19 @@ def system_user(user: str, home: str = "/nonexistent", groups: Sequence[str] = (
 
 
 @operation()
+def finish_packages() -> Generator[StringCommand]:
+    """Have no package half installed, as a converge or a host killed in the middle of apt leaves it.
+
+    apt itself refuses to work until this is done. `apt-get check` waits until an apt that still runs has ended.
+    """
+    looked = "ls /var/lib/dpkg/updates; dpkg --audit"
+    if host.get_fact(Command, command=looked):
+        yield StringCommand("apt-get check >/dev/null 2>&1; dpkg --configure -a")
+    else:
+        host.noop("every package is installed whole")
+
+
+@operation()
 def unpack_tar(tar: str, into: str) -> Generator[StringCommand | FileUploadCommand]:
     """Have the content of `tar`, a local file, in folder `into`, which appears whole: one that exists is complete.
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
+from primetime import children
 from primetime.console import Console
 from primetime.errors import PrimetimeError
 
@@ -33,8 +34,9 @@ VERBS = {
 def main() -> NoReturn:
     arguments = _parser(sys.argv[1:]).parse_args()
     console = Console(as_json=getattr(arguments, "json", False))
-    signal.signal(signal.SIGTERM, _terminate)
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminate)
         sys.exit(import_module(f"primetime.cli.{arguments.verb}").run(arguments, console))
     except PrimetimeError as error:
         console.complain(f"primetime: {error}")
@@ -48,6 +50,7 @@ def main() -> NoReturn:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
+    children.interrupt()  # kill names one process; Ctrl-C reaches all of them
     raise KeyboardInterrupt
 
 

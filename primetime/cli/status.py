@@ -10,6 +10,7 @@ from primetime.cli import add_topology
 from primetime.cli.rehearse import last_certificate
 from primetime.console import Console, table
 from primetime.inventory import Inventory, live
+from primetime.providers import driver_for
 from primetime.topology import load
 
 # name in --json → (inventory group, endpoint name)
@@ -23,6 +24,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
     found = machines.found(topology)
+    if at_work := driver_for(topology).ex_at_work():
+        console.say(f"{at_work} is at work on {topology.name}: what follows may change")
     stopped = [node.name for node in topology.nodes if found.get(node.name) != "running"]
     if stopped:
         for node in topology.nodes:

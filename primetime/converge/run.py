@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
+from primetime.children import bound
 from primetime.converge.report import ConvergeReport, Failure
 from primetime.errors import PrimetimeError
 from primetime.paths import REPO
@@ -30,7 +31,7 @@ def converge(
     command += ["--limit", ",".join(limit)] if limit else []
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            command,
+            bound(command),
             cwd=REPO,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -5,7 +5,7 @@ from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
 
 from primetime import here
-from primetime.operations import install_debs
+from primetime.operations import finish_packages, install_debs
 from primetime.settings import packages
 from roles.base.settings import Base
 
@@ -16,6 +16,14 @@ FIREWALL = "primetime-firewall"
 @deploy("Base")
 def base() -> None:
     settings = here.mine(Base)
+    files.template(
+        name="Let apt wait for another apt",
+        src="templates/base/apt.conf.j2",
+        dest="/etc/apt/apt.conf.d/60primetime",
+        mode="644",
+        base=settings,
+    )
+    finish_packages(name="Finish an interrupted package installation")
     if image_root := here.image_root():  # all hosts at once; without it each role's own apt fetches from the mirror
         install_debs(
             name="Install the packages of all roles from the controlling machine's cache",

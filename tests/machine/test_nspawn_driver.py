@@ -275,7 +275,7 @@ def test_a_second_command_on_a_network_is_told_who_holds_it(other: Any) -> None:
     with python(code, other.key, stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(PrimetimeError, match=rf"`primetime up` \(pid {process.pid}\)"), other.ex_lock("down"):
+        with pytest.raises(PrimetimeError, match=rf"`primetime up` \(pid {process.pid}, since "), other.ex_lock("down"):
             pass
         process.communicate("")
     with other.ex_lock("down"):

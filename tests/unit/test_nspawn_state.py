@@ -133,7 +133,7 @@ def test_a_machine_without_the_tools_is_told_what_to_install(monkeypatch: pytest
 def test_a_lock_names_who_holds_it(tmp_path: Path) -> None:
     with lock.held(tmp_path / "l", "primetime up"):  # noqa: SIM117
         with (
-            pytest.raises(PrimetimeError, match=rf"`primetime up` \(pid {os.getpid()}\)"),
+            pytest.raises(PrimetimeError, match=rf"`primetime up` \(pid {os.getpid()}, since "),
             lock.held(tmp_path / "l", "x"),
         ):
             pass

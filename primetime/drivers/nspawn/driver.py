@@ -151,7 +151,10 @@ class NspawnNodeDriver(NodeDriver):
     def start_node(self, node: Node) -> bool:
         """Start a stopped node, on its address and with its data; a running one is left alone."""
         self.ex_create_network()
-        self._start(self._network.record(node.name))
+        record = self._network.record(node.name)
+        with self._network.changing(f"starting {node.name}"):
+            ssh.write_config(self._network)  # whoever made the node may have died before writing how to reach it
+        self._start(record)
         return True
 
     def _start(self, record: NodeRecord) -> None:
@@ -227,3 +230,7 @@ class NspawnNodeDriver(NodeDriver):
         """Keep two commands on this network apart; the later one gets a PrimetimeError naming the earlier."""
         with lock.held(self._network.command_lock, command, _COMMAND_GRACE_S):
             yield
+
+    def ex_at_work(self) -> str | None:
+        """The command that holds `ex_lock` now, its pid and since when; None when none does."""
+        return lock.holder(self._network.command_lock)

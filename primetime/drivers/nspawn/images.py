@@ -6,6 +6,7 @@ It is built beside its place and renamed, so it is there whole or not at all.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from primetime.children import bound
 from primetime.drivers.nspawn import commands, lock, state
 from primetime.drivers.nspawn.recipe import Recipe
 from primetime.drivers.nspawn.state import Network
@@ -21,6 +23,8 @@ from primetime.paths import cache
 
 RELEASES = ("bookworm", "trixie")
 BUILD_TIMEOUT_S = 900  # a slow mirror; another process may be building the same image meanwhile
+# Namespaces that end with it, so that no mount and no process outlives it.
+_ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "slave")
 _FRESH_S = 7 * 86_400  # older package lists name versions that mirrors have dropped
 Progress = Callable[[str], None]
 
@@ -87,9 +91,13 @@ def _build(release: str, recipe: Recipe, tell: Progress, lock_fd: int) -> Image:
     name = f"{release}-{recipe.digest}-{time.strftime('%Y%m%d')}"
     temporary = _place() / f".{name}"
     temporary.mkdir()
-    _debootstrap(release, recipe, temporary, tell, lock_fd)
-    (temporary / "sources.list").unlink()
-    _adapt(temporary / "root", recipe)
+    try:
+        _debootstrap(release, recipe, temporary, tell, lock_fd)
+        (temporary / "sources.list").unlink()
+        _adapt(temporary / "root", recipe)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # it may be what fills the disk
+        raise
     size = sum(path.lstat().st_size for path in (temporary / "root").rglob("*") if not path.is_dir())
     record = {"release": release, "packages": recipe.packages, "built_s": time.time(), "bytes": size}
     state.write_json(temporary / "image.json", record)
@@ -100,9 +108,9 @@ def _build(release: str, recipe: Recipe, tell: Progress, lock_fd: int) -> Image:
 
 
 def _debootstrap(release: str, recipe: Recipe, folder: Path, tell: Progress, lock_fd: int) -> None:
-    """mmdebstrap into folder/root, telling its stages; in a mount namespace, so that no mount outlives it."""
+    """mmdebstrap into folder/root, telling its stages."""
     (folder / "sources.list").write_text("".join(f"{line}\n" for line in recipe.sources))
-    command = ["unshare", "--mount", "--propagation", "slave", "mmdebstrap", "--mode=root", "--format=directory"]
+    command = [*_ALONE, "mmdebstrap", "--mode=root", "--format=directory"]
     command += ["--variant=minbase", f"--include={','.join(recipe.packages)}"]
     command += [f"--dpkgopt={option}" for option in recipe.dpkg]
     command += [f"--aptopt={option.rstrip(';')}" for option in recipe.apt]
@@ -110,11 +118,12 @@ def _debootstrap(release: str, recipe: Recipe, folder: Path, tell: Progress, loc
     command += [release, str(folder / "root"), str(folder / "sources.list")]
     log = []
     with subprocess.Popen(
-        command,
+        bound(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
         pass_fds=[lock_fd],
     ) as process:
         for line in process.stdout or ():

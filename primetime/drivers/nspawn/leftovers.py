@@ -28,6 +28,7 @@ def find(network: str | None = None) -> list[str]:
 def networks() -> list[str]:
     """The networks of which anything is there that bears their name."""
     names = set(state.recorded())
+    names.update(path.name.removeprefix(".gone-") for path in STATE.glob(".gone-*"))
     names.update(path.name for path in RUN.glob("*") if path.is_dir())
     names.update(path.name.rpartition(".")[0] for path in RUN.glob("*.command") if not lock.is_held(path))
     names.update(path.name for folder in cgroup.folders("primetime") for path in folder.iterdir() if path.is_dir())
@@ -111,7 +112,7 @@ def _sysctls(one: Network | None) -> Iterator[str]:
 
 
 def _files(one: Network | None) -> Iterator[str]:
-    found = [one.folder, one.run] if one else [*STATE.glob("*"), *RUN.glob("*/")]
+    found = [one.folder, one.going, one.run] if one else [*STATE.glob("*"), *RUN.glob("*/")]
     locks = [one.command_lock, one.lock] if one else [path for path in RUN.glob("*") if path.is_file()]
     for path in (*found, *(path for path in locks if not lock.is_held(path))):
         if path.exists():

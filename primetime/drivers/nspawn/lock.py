@@ -59,10 +59,13 @@ def _acquire(path: Path, command: str, timeout_s: float) -> int:
         fd = _try(path)
         if fd is not None:
             os.truncate(fd, 0)
-            os.pwrite(fd, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+            os.pwrite(fd, json.dumps({"pid": os.getpid(), "command": command, "since": time.time()}).encode(), 0)
             return fd
         if time.monotonic() >= deadline:
-            raise PrimetimeError(f"{command} has to wait: {_holder(path)} holds {path}; repeat when that has ended")
+            raise PrimetimeError(
+                f"{command} has to wait: {holder(path) or 'another process'} holds {path}: repeat when that has ended, "
+                "or end it first"
+            )
         time.sleep(0.01)  # polled, not blocked in flock: under gevent a blocked thread would stop its own holder
 
 
@@ -84,9 +87,13 @@ def _try(path: Path) -> int | None:
         os.close(fd)
 
 
-def _holder(path: Path) -> str:
+def holder(path: Path) -> str | None:
+    """Who holds the lock at `path`, and since when; None when nobody does."""
+    if not is_held(path):
+        return None
     try:
-        holder = json.loads(path.read_text())
-        return f"`{holder['command']}` (pid {holder['pid']})"
-    except (OSError, ValueError, KeyError):
+        found = json.loads(path.read_text())
+        since = time.strftime("%H:%M:%S", time.localtime(found["since"]))
+        return f"`{found['command']}` (pid {found['pid']}, since {since})"
+    except (OSError, ValueError, KeyError):  # it has only just taken it
         return "another process"

@@ -198,8 +198,9 @@ def changed_sysctls() -> dict[str, int]:
 def destroy(network: Network) -> None:
     """Kill and remove a network with all of its nodes, half-made ones too; with the last one, every trace of us."""
     with lock.held(_GLOBAL_LOCK, f"{network.name}: removing its network", state.LOCK_TIMEOUT_S):
-        for control_socket in network.run.glob("*"):
-            ssh.close_master(network, control_socket.name)
+        for path in network.run.glob("*"):
+            if path.is_socket():
+                ssh.close_master(network, path.name)
         cgroup.kill(network.cgroup())
         for link in Path("/sys/class/net").glob(f"vb-{network.digest}-*"):
             commands.attempt("ip", "link", "delete", link.name)
@@ -209,9 +210,14 @@ def destroy(network: Network) -> None:
         shutil.rmtree(network.run, ignore_errors=True)
         if not lock.is_held(network.command_lock):
             network.command_lock.unlink(missing_ok=True)
-        shutil.rmtree(network.folder, ignore_errors=True)
+        shutil.rmtree(network.going, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            network.folder.rename(network.going)
+        shutil.rmtree(network.going, ignore_errors=True)
         if not state.recorded():
             restore_sysctls()
+            for cut_short in STATE.glob(f".{_SYSCTL_RECORD.name}.*"):
+                cut_short.unlink()
             for folder in (*cgroup.folders("primetime"), STATE):
                 with contextlib.suppress(OSError):  # not empty: not all of it is recorded, and leftovers.find names it
                     folder.rmdir()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from primetime.drivers.nspawn import commands, machine
 from primetime.drivers.nspawn.state import Network, NodeRecord, write_text
@@ -35,10 +37,10 @@ def make_network_key(network: Network) -> None:
 
 def new_key(comment: str) -> tuple[str, str]:
     """An ed25519 key pair: (private, public)."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "key")
-        commands.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path)
-        return path.read_text(), path.with_suffix(".pub").read_text()
+    key = Ed25519PrivateKey.generate()  # in memory: a key that is cut short leaves no file
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return private.decode(), f"{public.decode()} {comment}\n"
 
 
 def write_config(network: Network) -> None:

@@ -4,6 +4,7 @@
                                  ssh/               the network's key pair
                                  ssh_config, known_hosts
                                  nodes/<name>/      node.json, upper, work, root, console.log, leader
+    /var/lib/primetime/.gone-<network>/             the same, while it is being removed
     /run/primetime/<network>/                       ssh control sockets
     /run/primetime/<network>.lock, .command         locks, while they are held
 
@@ -84,6 +85,11 @@ class Network:
     @property
     def folder(self) -> Path:
         return STATE / self.name
+
+    @property
+    def going(self) -> Path:
+        """The folder's name once it is being removed: a `down` cut short leaves no half of a network to go on with."""
+        return STATE / f".gone-{self.name}"
 
     @property
     def nodes(self) -> Path:
@@ -174,15 +180,19 @@ class Network:
         """Make a node's folder, `files` (path in the host → text, mode) over its image. Call under `changing`."""
         new = self.nodes / f".new-{record.name}"
         shutil.rmtree(new, ignore_errors=True)  # half-made by a process that died
-        for folder in ("upper", "work", "root"):
-            (new / folder).mkdir(parents=True)
-        for path, (text, mode) in files.items():
-            target = new / "upper" / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.touch(mode=0o600)
-            target.write_text(text)
-            target.chmod(mode)
-        write_json(new / "node.json", asdict(record))
+        try:
+            for folder in ("upper", "work", "root"):
+                (new / folder).mkdir(parents=True)
+            for path, (text, mode) in files.items():
+                target = new / "upper" / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.touch(mode=0o600)
+                target.write_text(text)
+                target.chmod(mode)
+            write_json(new / "node.json", asdict(record))
+        except OSError:  # a full disk
+            shutil.rmtree(new, ignore_errors=True)
+            raise
         new.rename(self.node(record.name))
 
     def drop(self, name: str) -> None:
@@ -202,13 +212,17 @@ def recorded() -> list[str]:
 def write_text(path: Path, text: str, mode: int = 0o644) -> None:
     """Replace a file as a whole: a reader, or a crash, sees the old text or the new one."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.touch(mode=0o600)
-    new.chmod(mode)
-    with new.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
+    try:
+        new.touch(mode=0o600)
+        new.chmod(mode)
+        with new.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(path)
+    except OSError:  # a full disk
+        new.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
