@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,18 @@ def test_a_lost_segment_is_named_before_and_after_the_shipper_finds_out(tmp_path
     assert named(look(tmp_path, hbase, last=3)) == [("lost", SECOND)]
 
 
+def test_a_lost_segment_that_comes_back_is_shipped_after_all(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        Writer(tmp_path, number).write(event(number)).seal()
+    lost = tmp_path / f"{SECOND}.sealed"
+    content, hbase = lost.read_bytes(), MemoryHbase()
+    lost.unlink()
+    ship(tmp_path, hbase)
+    lost.write_bytes(content)
+    ship(tmp_path, hbase)
+    assert (named(look(tmp_path, hbase, last=3)), hbase.events()) == ([], sorted(map(event, (1, 2, 3))))
+
+
 def test_the_last_segment_is_missed_too(tmp_path: Path) -> None:
     hbase = MemoryHbase()
     Writer(tmp_path, 1).write(event(1)).seal()
@@ -124,8 +137,6 @@ def test_a_collector_that_cannot_be_asked_is_named() -> None:
 
 
 def test_a_number_that_is_taken_and_not_used_yet_is_no_loss(tmp_path: Path) -> None:
-    import os
-
     hbase = MemoryHbase()
     Writer(tmp_path, 1).write(event(1)).seal()
     ship(tmp_path, hbase)
