@@ -15,10 +15,16 @@ from primetime.inventory import Inventory, live
 from primetime.paths import home
 from primetime.providers import driver_for
 from primetime.quantities import count, seconds
+from primetime.rehearsal import circumstances
 from primetime.rehearsal.burst import usual_connections
 from primetime.rehearsal.certificate import Certificate, check
+from primetime.rehearsal.circumstances import Circumstances
+from primetime.rehearsal.page import page
+from primetime.rehearsal.record import Record, write_whole
 from primetime.rehearsal.run import Plan, rehearse
 from primetime.topology import Topology, load
+
+PAGE = "certificate.html"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -50,20 +56,33 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         certificate = again(inventory, arguments.check) if arguments.check else burst(inventory, plan, console)
     for sentence in certificate.sentences():
         console.say(sentence)
+    console.say(f"to read and to keep: {runs(inventory.topology) / certificate.run / PAGE}")
     console.result(certificate.to_json())
     return 0 if certificate.passed else 3
 
 
 def again(inventory: Inventory, run: str) -> Certificate:
-    """The certificate of a finished run, made anew from its record and what HBase holds now."""
-    return check(runs(inventory.topology) / run, Hbase(*inventory.endpoint("hbase_thrift", "thrift")))
+    """The certificate of a finished run, made anew from its record and what HBase holds now; its page says the same."""
+    certificate = check(runs(inventory.topology) / run, Hbase(*inventory.endpoint("hbase_thrift", "thrift")))
+    write_page(runs(inventory.topology) / run, certificate)
+    return certificate
 
 
 def burst(inventory: Inventory, plan: Plan, console: Console) -> Certificate:
     """One rehearsal against the live nodes; its record is kept under PRIMETIME_HOME."""
     collectors = inventory.every_endpoint("collector", "http")
     thrift = inventory.endpoint("hbase_thrift", "thrift")
-    return rehearse(plan, collectors, thrift, runs(inventory.topology), console.progress)
+    certificate = rehearse(plan, collectors, thrift, runs(inventory.topology), console.progress)
+    folder = runs(inventory.topology) / certificate.run
+    circumstances.of(inventory).save(folder)
+    write_page(folder, certificate)
+    return certificate
+
+
+def write_page(folder: Path, certificate: Certificate) -> None:
+    """The certificate for people, beside the one for programs."""
+    text = page(certificate, Record.load(folder).per_tenth, Circumstances.load(folder))
+    write_whole(folder / PAGE, text.encode())
 
 
 def runs(topology: Topology) -> Path:

@@ -93,16 +93,17 @@ class Book:
         acked = [request for request in range(self.total) if self.outcomes[request] == ACKED]
         first_sent, acked_at, burst = self._first_sent, self._acked_at, self.share.burst
         last_acked = max((acked_at[request] for request in acked), default=None)
-        per_second = [0] * (0 if last_acked is None else int(last_acked - start) + 1)
+        per_tenth = [0] * (0 if last_acked is None else int((last_acked - start) * 10) + 1)
         for request in acked:
-            per_second[int(acked_at[request] - start)] += len(burst.numbers(self.share.requests[request]))
+            per_tenth[int((acked_at[request] - start) * 10)] += len(burst.numbers(self.share.requests[request]))
         return Tally(
             outcomes=bytes(self.outcomes),
             first_sent=min(first_sent[: self._next], default=None),
             last_acked=last_acked,
-            per_second=per_second,
+            per_second=[sum(per_tenth[tenth : tenth + 10]) for tenth in range(0, len(per_tenth), 10)],
             latencies=dict(Counter(int((acked_at[request] - first_sent[request]) * 10_000) for request in acked)),
             refusals=dict(self._refusals),
             resends=self._resends,
             latest=heapq.nlargest(LATEST, [(acked_at[request], self.share.requests[request]) for request in acked]),
+            per_tenth=per_tenth,
         )

@@ -1,13 +1,14 @@
 """The record of a run: what was asked, what was answered and how fast. Written by run.py, read to certify and to check.
 
-`<PRIMETIME_HOME>/runs/<run>/` holds `run.json`, `outcomes` (one byte a request, see share.py) and `certificate.json`.
+`<PRIMETIME_HOME>/runs/<topology>/<run>/` holds `run.json`, `outcomes` (one byte a request, see share.py),
+`certificate.json`, and for people `certificate.html` with the `circumstances.json` that it tells of.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Record:
     resends: int
     stored_seconds: float | None = None
     duplicates: int = 0
+    per_tenth: list[int] = field(default_factory=list)
     bytes_version: int = BYTES_VERSION
 
     @classmethod
@@ -43,6 +45,7 @@ class Record:
             per_second=tally.per_second,
             refusals=tally.refusals,
             resends=tally.resends,
+            per_tenth=tally.per_tenth,
         )
 
     def numbers(self, outcome: int) -> list[int]:

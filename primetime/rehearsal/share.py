@@ -7,7 +7,8 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from primetime.rehearsal.burst import Burst
@@ -55,7 +56,8 @@ class Tally:
     """The answers to a share, or to a whole burst.
 
     `outcomes`: one byte a request. `first_sent` and `last_acked`: CLOCK_MONOTONIC seconds, one clock for all processes
-    of a machine. `per_second`: events acknowledged in each second since the start. `latencies`: tenths of a millisecond
+    of a machine. `per_second`: events acknowledged in each second since the start, `per_tenth` in each tenth of
+    one. `latencies`: tenths of a millisecond
     from a request's first byte to its 204, times sent again included, and how many requests took that long.
     `refusals`: what the collector said to refused requests, and how often. `latest`: the LATEST requests acknowledged
     last, as (when, which).
@@ -69,6 +71,7 @@ class Tally:
     refusals: dict[str, int]
     resends: int
     latest: list[tuple[float, int]]
+    per_tenth: list[int] = field(default_factory=list)
 
     @property
     def accept_seconds(self) -> float | None:
@@ -104,20 +107,22 @@ def merge(parts: Sequence[Tally]) -> Tally:
     outcomes = bytearray(sum(len(part.outcomes) for part in parts))
     latencies: Counter[int] = Counter()
     refusals: Counter[str] = Counter()
-    per_second = [0] * max(len(part.per_second) for part in parts)
     for place, part in enumerate(parts):
         outcomes[place :: len(parts)] = part.outcomes
         latencies.update(part.latencies)
         refusals.update(part.refusals)
-        for second, events in enumerate(part.per_second):
-            per_second[second] += events
     return Tally(
         outcomes=bytes(outcomes),
         first_sent=min((part.first_sent for part in parts if part.first_sent is not None), default=None),
         last_acked=max((part.last_acked for part in parts if part.last_acked is not None), default=None),
-        per_second=per_second,
+        per_second=_sum([part.per_second for part in parts]),
         latencies=dict(latencies),
         refusals=dict(refusals.most_common(MAX_REFUSALS)),
         resends=sum(part.resends for part in parts),
         latest=heapq.nlargest(LATEST, [(when, request) for part in parts for when, request in part.latest]),
+        per_tenth=_sum([part.per_tenth for part in parts]),
     )
+
+
+def _sum(curves: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(values) for values in zip_longest(*curves, fillvalue=0)]

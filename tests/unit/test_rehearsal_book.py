@@ -58,6 +58,7 @@ def test_each_second_counts_the_updates_acknowledged_in_it() -> None:
         book.take(4, START)
         book.acknowledge(request, START + when)
     assert book.tally(START).per_second == [20, 0, 15]
+    assert sum(book.tally(START).per_tenth) == 35
 
 
 def test_a_part_names_its_requests_as_the_burst_does() -> None:

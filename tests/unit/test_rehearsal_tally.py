@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from primetime.rehearsal.burst import Burst, Plan
 from primetime.rehearsal.crowd import processes, shares
 from primetime.rehearsal.share import ACKED, REFUSED, UNANSWERED, Share, Tally, merge
@@ -25,6 +27,11 @@ def test_counts_of_parts_add_up() -> None:
     assert whole.latencies == {5: 3, 90: 1}
     assert whole.refusals == {"400 no": 2, "413": 1}
     assert whole.latest == [(12.5, 1), (12.0, 0)]
+
+
+def test_the_curve_of_the_whole_is_the_sum_of_its_parts() -> None:
+    parts = [replace(ONE, per_tenth=[1, 2]), replace(TWO, per_tenth=[10, 20, 30]), NOBODY]
+    assert merge(parts).per_tenth == [11, 22, 30]
 
 
 def test_a_percentile_is_the_time_that_so_many_answers_kept() -> None:

@@ -1,0 +1,97 @@
+"""The certificate as a page for people: one file that needs nothing else, light and dark, with the curve of the burst.
+
+Called by `rehearse`, which writes it beside the certificate. page.html.j2 has the words, this the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from jinja2 import Environment, StrictUndefined
+
+from primetime.rehearsal.certificate import Certificate
+from primetime.rehearsal.circumstances import Circumstances
+
+WIDTH, HEIGHT, LEFT, TOP = 860, 240, 64, 14  # of the curve, and its margins
+MOST_BARS = 240
+TICKS = 4
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Updates answered in one step of time, as a rectangle of the drawing."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Bars, and the lines with their labels: (place, text)."""
+
+    bars: list[Bar]
+    rows: list[tuple[float, str]]
+    columns: list[tuple[float, str]]
+    marks: list[tuple[float, str]]
+    step_s: float
+
+
+def page(certificate: Certificate, per_tenth: Sequence[int], circumstances: Circumstances | None) -> str:
+    """The page as HTML. `per_tenth`: updates answered in each 100 ms; per second when that was not kept."""
+    counts, step_s = (per_tenth, 0.1) if per_tenth else (certificate.per_second, 1.0)
+    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = lambda value: "-" if value is None else f"{value:,}"
+    text = resources.files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(text).render(
+        certificate=certificate,
+        circumstances=circumstances,
+        curve=curve(counts, step_s, certificate.stored_seconds),
+        width=LEFT + WIDTH + 16,
+        height=TOP + HEIGHT + 28,
+        left=LEFT,
+        right=LEFT + WIDTH,
+        base=TOP + HEIGHT,
+        top=TOP,
+        middle=LEFT + WIDTH / 2,
+    )
+
+
+def curve(counts: Sequence[int], step_s: float, stored_s: float | None) -> Curve:
+    """The drawing of so many updates a step; a long burst is drawn in larger steps. `stored_s` is marked."""
+    factor = -(-len(counts) // MOST_BARS) or 1
+    sums = [sum(counts[start : start + factor]) for start in range(0, len(counts), factor)]
+    step_s *= factor
+    span_s = max(len(sums) * step_s, (stored_s or 0) * 1.02, step_s)
+    top = _round_up(max(sums, default=0))
+    per_s, per_update = WIDTH / span_s, HEIGHT / top
+    bars = [
+        Bar(
+            x=round(LEFT + place * step_s * per_s, 1),
+            y=round(TOP + HEIGHT - count * per_update, 1),
+            width=round(max(step_s * per_s - 1, 0.8), 1),
+            height=round(count * per_update, 1),
+            title=f"{count:,} from {place * step_s:.1f} s to {(place + 1) * step_s:.1f} s",
+        )
+        for place, count in enumerate(sums)
+        if count
+    ]
+    rows = [(TOP + HEIGHT * (1 - tick / TICKS), f"{top * tick // TICKS:,}") for tick in range(TICKS + 1)]
+    seconds = max(1, -(-int(span_s) // 12))
+    columns = [(LEFT + at * per_s, f"{at} s") for at in range(0, int(span_s) + 1, seconds)]
+    marks = [(LEFT + stored_s * per_s, f"last one readable, {stored_s:.2f} s")] if stored_s else []
+    return Curve(bars, rows, columns, marks, round(step_s, 1))
+
+
+def _round_up(value: int) -> int:
+    """The next of 4, 8, 12, 20, 40, ...: four rows of it have whole numbers."""
+    scale = 1
+    while True:
+        for step in (4, 8, 12, 16, 20, 24, 32):
+            if step * scale >= value:
+                return step * scale
+        scale *= 10
