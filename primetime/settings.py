@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -94,6 +95,9 @@ def problems(data: Mapping[str, Any], where: str, classes: Iterable[type[Setting
 def _checked(cls: type[Settings], field: Field[Any], value: Any) -> Any:
     wanted = typing.get_type_hints(cls)[field.name]
     if _fits(wanted, value):
+        for item in value if "pattern" in field.metadata else ():
+            if not re.fullmatch(field.metadata["pattern"], item):
+                raise UsageError(f"{cls.group}_{field.name}: {item!r}: write {field.metadata['like']}")
         return tuple(value) if typing.get_origin(wanted) is tuple else value
     default = "" if field.default is MISSING else f", for example {field.default!r}"
     shown = getattr(wanted, "__name__", None) if not typing.get_args(wanted) else None

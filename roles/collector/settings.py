@@ -1,9 +1,11 @@
 """Collector: its knobs, and what it exposes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from primetime.endpoints import Endpoint
+
+ORIGIN = {"pattern": r"\*|https?://[a-z0-9.-]+(:[0-9]+)?", "like": "an origin like https://vote.example.org, or *"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Collector:
     client_timeout_s: int = 10
     keepalive_timeout_s: int = 75
     retry_after_s: int = 1
+    # web pages of these may send events and read the answers; "*": any page
+    origins: tuple[str, ...] = field(default=(), metadata=ORIGIN)
     commit_deadline_ms: int = 2000  # the longest that a request waits for the disk
     shutdown_timeout_s: int = 10  # what a graceful stop gives requests that are still coming in
 

@@ -6,6 +6,7 @@ import pytest
 
 from primetime.errors import UsageError
 from primetime.settings import from_data, known, problems
+from roles.collector.settings import Collector
 from roles.redis.settings import Redis
 
 
@@ -41,3 +42,11 @@ def test_every_settings_class_has_defaults_that_fit_its_own_types(group: str) ->
     cls = known()[group]
     defaults = {f"{group}_{field.name}": getattr(cls(), field.name) for field in fields(cls)}
     assert problems(defaults, group) == []
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://vote.example.org/", "vote.example.org", 'https://a"b', "https://Vote.example"]
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    with pytest.raises(UsageError, match="write an origin like"):
+        from_data(Collector, {"collector_origins": ["http://localhost:5173", origin]})

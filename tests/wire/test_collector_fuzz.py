@@ -13,6 +13,7 @@ import pytest
 from primetime.event import MAX_POS_MS, ULID
 from tests.wire.collector_server import SHOW, collector, event, new_id
 
+LONGEST = {"user": 256, "type": 64}  # bytes, as written
 SPACE = re.compile(r"[ \t\r\n]*")
 ESCAPE = re.compile(r"\\(?:u....|.)")
 PIECES = (
@@ -70,7 +71,8 @@ def depth(value: Any) -> int:
 def check_event(text: str) -> None:
     """Raise Refused unless the object `text` is an event."""
     mark = next(letter for letter in map(chr, range(0xE000, 0xF900)) if letter not in text)
-    members = DECODER.decode(ESCAPE.sub(mark, text))  # escapes are seen, not decoded: keys and ids must have none
+    # Escapes are seen, not decoded, and keep their length: keys and ids must have none.
+    members = DECODER.decode(ESCAPE.sub(lambda escape: mark * len(escape[0]), text))
     if not isinstance(members, tuple) or depth(members) > 32 or any(mark in key for key, _ in members):
         raise Refused
     keys = [key for key, _ in members]
@@ -85,7 +87,9 @@ def check_event(text: str) -> None:
     if not (isinstance(position, Number) and re.fullmatch("0|[1-9][0-9]*", position) and int(position) <= MAX_POS_MS):
         raise Refused
     for key, value in members:
-        if key in ("user", "type") and (isinstance(value, Number) or not isinstance(value, str)):
+        if key in LONGEST and (isinstance(value, Number) or not isinstance(value, str)):
+            raise Refused
+        if key in LONGEST and len(value.replace(mark, "x").encode()) > LONGEST[key]:
             raise Refused
 
 

@@ -103,16 +103,49 @@ def test_slow_clients_do_not_hold_up_others(server: Server) -> None:
 
 def test_a_header_flood_is_refused(server: Server) -> None:
     flood = HEAD + b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(100)) + b"\r\n"
-    assert server.exchange(flood).startswith(b"HTTP/1.1 400 ")
+    answer = server.exchange(flood)
+    assert answer.startswith(b"HTTP/1.1 431 ") and answer.endswith(b"the headers are larger than 32 KiB\n")
+    assert server.post([event()]).status == 204
+
+
+def test_an_address_that_is_too_long_is_refused(server: Server) -> None:
+    answer = server.exchange(b"GET /e?user=" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: collector\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 414 ") and b"the address is longer than 8 KiB" in answer
+
+
+@pytest.mark.parametrize("raw", [b"TRACE /events HTTP/1.1\r\nHost: a\r\n\r\n", b"BREW /x HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_a_method_that_nobody_uses_is_refused(server: Server, raw: bytes) -> None:
+    assert server.exchange(raw).split(b" ")[1] in (b"404", b"405")
+
+
+@pytest.mark.parametrize("length", [b"-1", b"x", b"99999999999999999999", b"1, 2"])
+def test_a_length_that_is_none_is_refused_or_too_large(server: Server, length: bytes) -> None:
+    answer = server.exchange(HEAD + b"Content-Length: " + length + b"\r\n\r\n[]")
+    assert answer.split(b" ")[1] in (b"400", b"413")
+    assert server.is_ready()
+
+
+def test_a_half_sent_head_ends_with_its_connection(server: Server) -> None:
+    assert server.exchange(HEAD + b"X-Slow: ") == b""
     assert server.post([event()]).status == 204
 
 
 @pytest.mark.parametrize(
-    "raw", [b"\x16\x03\x01\x02\x00\x01\xfc\x03\r\n\r\n", b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]
+    "raw",
+    [
+        b"\x16\x03\x01\x02\x00\x01\xfc\x03\r\n\r\n",
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip\r\n\r\n",
+        b"POST /events HTTP/1.1\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
 )
 def test_what_is_not_http_is_refused(server: Server, raw: bytes) -> None:
     answer = server.exchange(raw)
-    assert b"400 Bad Request" in answer or b" 505 " in answer
+    assert b"400 Bad Request" in answer.partition(b"\r\n")[0], answer
+    assert answer.endswith(b"this is not a request in HTTP/1.1\n")
     assert server.is_ready()
 
 
@@ -128,3 +161,12 @@ def test_more_connections_than_there_is_room_for_are_not_the_end(server: Server)
         connection.close()
     wait_for("room for a request", server.is_ready)
     assert server.post([event()]).status == 204
+
+
+def test_a_fault_of_the_collector_s_own_asks_for_the_same_again() -> None:
+    with collector() as broken:
+        (broken.root / "lua" / "collector" / "beacon.lua").write_text("error('as the test asked')")
+        answer = broken.get("/e")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert answer.text == "the collector failed: send the same bytes again\n"
+        assert broken.post([event()]).status == 204

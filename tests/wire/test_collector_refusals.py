@@ -57,6 +57,8 @@ EVENTS = {
     ],
     "has a user that is not a string": [compact(event(user=7)), edited('"ann"', "null")],
     "has a type that is not a string": [compact(event(type=["vote"]))],
+    "has a type longer than 64 bytes": [compact(event(type="x" * 65)), edited('"answer"', '"' + "ü" * 33 + '"')],
+    "has a user longer than 256 bytes": [compact(event(user="x" * 257)), edited('"ann"', '"' + "\\u0041" * 43 + '"')],
     "has id, show or pos_ms twice": [
         edited('"user"', f'"id":"{new_id()}","user"'),
         edited('"user"', f'"show":"{SHOW}","user"'),

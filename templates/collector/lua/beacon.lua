@@ -3,6 +3,7 @@
 -- that a beacon sent again has the same bytes, and then goes the way of every batch.
 
 local answer = require "collector.answer"
+local cors = require "collector.cors"
 local intake = require "collector.intake"
 
 local KEYS = { "id", "show", "pos_ms", "user", "type", "at" }
@@ -56,8 +57,8 @@ local function read()
 end
 
 function M.get()
-    if ngx.req.get_method() ~= "GET" then return answer.wrong_method("GET") end
     ngx.header["Cache-Control"] = "no-store"
+    if ngx.req.get_method() ~= "GET" then return cors.preflight("GET") or answer.wrong_method("GET") end
     return intake.answer(read())
 end
 

@@ -3,6 +3,7 @@
 
 local answer = require "collector.answer"
 local committer = require "collector.committer"
+local cors = require "collector.cors"
 local groups = require "collector.group"
 local scanner = require "collector.scanner"
 
@@ -40,7 +41,7 @@ local function read()
 end
 
 function M.post()
-    if ngx.req.get_method() ~= "POST" then return answer.wrong_method("POST") end
+    if ngx.req.get_method() ~= "POST" then return cors.preflight("POST") or answer.wrong_method("POST") end
     return M.answer(read())
 end
 

@@ -15,6 +15,7 @@ local key_end, string_end, value = json.key_end, json.string_end, json.value
 ffi.cdef "int memcmp(const void *a, const void *b, size_t n);"
 
 local MAX_EVENTS, MAX_POS_MS, ULID_LENGTH = 100, 86400000, 26
+local MAX_USER, MAX_TYPE = 256, 64 -- bytes between the quotes; Redis keeps each (primetime/shipper/selector.py)
 local QUOTE, COMMA, OBJECT, ARRAY, ZERO, NINE = 0x22, 0x2C, 0x7B, 0x5B, 0x30, 0x39
 local ID, SHOW, POS = 1, 2, 4
 local NAMES = { [ID] = "id", [SHOW] = "show", [POS] = "pos_ms" }
@@ -72,9 +73,11 @@ local function position(p, i)
     return i
 end
 
-local function text(p, i, name)
-    if p[i] ~= QUOTE then return fail(i, name) end
-    return string_end(p, i + 1)
+local function text(p, i, most, not_text, too_long)
+    if p[i] ~= QUOTE then return fail(i, not_text) end
+    local after = string_end(p, i + 1)
+    if after - i - 2 > most then return fail(i, too_long) end
+    return after
 end
 
 -- One event: i at its {; returns the position after its }, or -1.
@@ -99,11 +102,11 @@ local function event(p, i, length)
         elseif first == 0x75 and p[i + 2] == 0x73 and p[i + 3] == 0x65 and p[i + 4] == 0x72 and p[i + 5] == QUOTE then
             before = -1
             i = colon(p, i + 6)
-            if i >= 0 then i = text(p, i, "has a user that is not a string") end
+            if i >= 0 then i = text(p, i, MAX_USER, "has a user that is not a string", "has a user longer than 256 bytes") end
         elseif first == 0x74 and p[i + 2] == 0x79 and p[i + 3] == 0x70 and p[i + 4] == 0x65 and p[i + 5] == QUOTE then
             before = -1
             i = colon(p, i + 6)
-            if i >= 0 then i = text(p, i, "has a type that is not a string") end
+            if i >= 0 then i = text(p, i, MAX_TYPE, "has a type that is not a string", "has a type longer than 64 bytes") end
         else
             before = -1
             i = key_end(p, i + 1)
