@@ -31,6 +31,26 @@ def needs(group: str) -> list[str]:
     return list(dict.fromkeys(need for name in getattr(known()[group], "needs", ()) for need in daemons(name)))
 
 
+def needing(failed: str, parts: Iterable[str]) -> set[str]:
+    """Which of `parts` need `failed`, themselves or by way of others.
+
+    A part is a daemon, or what is done for a role once its daemons run (`hbase_tables`) and so needs all of them.
+    """
+    every, found = list(parts), set[str]()
+    waiting = [failed]
+    while waiting:
+        gone = waiting.pop()
+        more = {part for part in every if part not in found | {failed} and _needs_directly(part, gone)}
+        found |= more
+        waiting += sorted(more)
+    return found
+
+
+def _needs_directly(part: str, other: str) -> bool:
+    names = getattr(known()[part], "needs", ()) if part in known() else daemons(role(part))
+    return any(name in (other, role(other)) for name in names)
+
+
 def missing(groups: Iterable[str]) -> dict[str, list[str]]:
     """Daemon → the daemons that it needs and that are not among `groups`; those that lack nothing are left out."""
     there = list(groups)

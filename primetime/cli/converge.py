@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             "changed": report.changed,
             "changes": [{"node": node, "operation": operation} for node, operation in report.changes],
             "failed": [vars(failure) for failure in report.failures],
+            "not_tried": [vars(left_out) for left_out in report.not_tried],
         }
     )
     return 1 if report.failures else 0
@@ -40,7 +41,9 @@ def tell(console: Console, report: ConvergeReport, *, dry: bool) -> None:
         for node, operation in report.changes:
             console.say(f"would change {node}: {operation}")
     word = "would change" if dry else "changed"
-    said = f"{report.changed} of {report.operations} operations {word} something" if report.changed else "no changes"
-    console.say(said)
-    for failure in report.failures:
-        console.complain(f"primetime: {failure}")
+    if report.changed or report.failures:
+        console.say(f"{report.changed} of {report.operations} operations {word} something")
+    else:
+        console.say("no changes")
+    if report.failures:
+        console.complain(f"primetime: {report.complaint()}")

@@ -55,8 +55,7 @@ def _everything(topology: Topology, arguments: argparse.Namespace, console: Cons
     with console.stage("converge"):
         report = converge(arguments.topology, progress=console.progress)
     if report.failures:
-        failures = "\n".join(str(failure) for failure in report.failures)
-        raise PrimetimeError(f"{failures}\nmend this, then run the same again: it goes on from here")
+        raise PrimetimeError(report.complaint())
     with console.stage("verify"):
         verified = verify(inventory, arguments.topology, console.progress)
     if verified.failed:

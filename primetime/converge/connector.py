@@ -12,10 +12,11 @@ import shlex
 import socket
 from typing import Any
 
-from paramiko import Channel
+from paramiko import Channel, SSHException
 from pyinfra.api import facts
 from pyinfra.api.command import StringCommand
 from pyinfra.connectors.ssh import SSHConnector
+from pyinfra.connectors.ssh_util import raise_connect_error
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
 
 KEEPALIVE_S = 10
@@ -92,6 +93,12 @@ class FastSSH(SSHConnector):
 
     def connect(self) -> None:
         super().connect()
+        try:
+            self._open()
+        except (OSError, SSHException, EOFError) as error:
+            raise_connect_error(self.host, "Could not start a shell", error)
+
+    def _open(self) -> None:
         self._facts: dict[str, tuple[int, list[str], list[str]]] = {}
         assert self.client is not None
         transport: Any = self.client.get_transport()
@@ -122,7 +129,10 @@ class FastSSH(SSHConnector):
 
     def put_file(self, *args: Any, **kwargs: Any) -> bool:
         self._facts.clear()
-        return bool(super().put_file(*args, **kwargs))
+        try:
+            return bool(super().put_file(*args, **kwargs))
+        except EOFError as error:  # which pyinfra would not take for a lost connection
+            raise OSError("the connection ended while a file was on its way") from error
 
     def _answer(self, line: str) -> tuple[int, list[str], list[str]]:
         """What the host says to `line`; a fact asked again before anything changed is answered from memory."""

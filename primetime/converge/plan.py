@@ -24,7 +24,7 @@ def effective_changes(state: State) -> list[tuple[str, str]]:
                 if data is None:
                     continue
                 with ctx_host.use(host):
-                    changing = bool(data.operation_meta.will_change) and all(gate() for gate in _gates(data))
+                    changing = bool(data.operation_meta.will_change) and all(gate() for gate in gates(data))
                 _pretend(data.operation_meta, changing)
                 pretended.append(data.operation_meta)
                 if changing:
@@ -35,9 +35,10 @@ def effective_changes(state: State) -> list[tuple[str, str]]:
     return changes
 
 
-def _gates(data: StateOperationHostData) -> list[Callable[[], bool]]:
-    gates = data.global_arguments.get("_if") or []
-    return gates if isinstance(gates, list) else [gates]
+def gates(data: StateOperationHostData) -> list[Callable[[], bool]]:
+    """The conditions of an operation's `_if`."""
+    found = data.global_arguments.get("_if") or []
+    return found if isinstance(found, list) else [found]
 
 
 def _pretend(meta: OperationMeta, changed: bool) -> None:

@@ -14,8 +14,20 @@ class Failure:
     said: str
 
     def __str__(self) -> str:
-        said = f":\n    {self.said}".replace("\n", "\n    ") if self.said else ""
-        return f"{self.host}: {self.operation} failed{said}"
+        said = "".join(f"\n    {line}" for line in self.said.splitlines())
+        return f"{self.host}: {self.operation} failed{':' if said else ''}{said}"
+
+
+@dataclass(frozen=True)
+class NotTried:
+    """A role (or one operation of it) that was left out on a host because of a failure elsewhere."""
+
+    host: str
+    role: str
+    because: str
+
+    def __str__(self) -> str:
+        return f"not tried: {self.role} on {self.host}, because {self.because}"
 
 
 @dataclass(frozen=True)
@@ -26,3 +38,11 @@ class ConvergeReport:
     operations: int
     changes: tuple[tuple[str, str], ...]
     failures: tuple[Failure, ...]
+    not_tried: tuple[NotTried, ...] = ()
+
+    def complaint(self) -> str:
+        """What failed, what was not tried because of that, and the next step; empty when nothing failed."""
+        if not self.failures:
+            return ""
+        lines = [*map(str, self.failures), *map(str, self.not_tried)]
+        return "\n".join([*lines, "mend this, then run the same again: it goes on from here"])

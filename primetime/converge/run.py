@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 from primetime.children import bound
-from primetime.converge.report import ConvergeReport, Failure
+from primetime.converge.report import ConvergeReport, Failure, NotTried
 from primetime.errors import PrimetimeError
 from primetime.paths import REPO
 
@@ -55,6 +55,7 @@ def converge(
         operations=result["operations"],
         changes=tuple((host, operation) for host, operation in result["changes"]),
         failures=tuple(Failure(**failure) for failure in result["failures"]),
+        not_tried=tuple(NotTried(**left_out) for left_out in result["not_tried"]),
     )
 
 

@@ -12,20 +12,23 @@ import argparse  # noqa: E402
 import json  # noqa: E402
 import logging  # noqa: E402
 import sys  # noqa: E402
+from contextlib import suppress  # noqa: E402
 from typing import Any  # noqa: E402
 
 import pyinfra  # noqa: E402
+from pyinfra.api import operations  # noqa: E402
 from pyinfra.api.config import Config  # noqa: E402
 from pyinfra.api.connect import connect_all, disconnect_all  # noqa: E402
 from pyinfra.api.exceptions import PyinfraError  # noqa: E402
+from pyinfra.api.host import Host  # noqa: E402
 from pyinfra.api.inventory import Inventory as Hosts  # noqa: E402
-from pyinfra.api.operations import run_ops  # noqa: E402
 from pyinfra.api.state import State, StateStage  # noqa: E402
-from pyinfra.context import ctx_config, ctx_inventory, ctx_state  # noqa: E402
+from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state  # noqa: E402
 from pyinfra_cli.exceptions import CliError, UnexpectedExternalError  # noqa: E402
-from pyinfra_cli.util import load_deploy_file  # noqa: E402
+from pyinfra_cli.util import exec_file, load_func  # noqa: E402
 
 from primetime.converge import connector  # noqa: E402
+from primetime.converge.dependants import Dependants  # noqa: E402
 from primetime.converge.plan import effective_changes, performed_changes  # noqa: E402
 from primetime.converge.watch import Watch  # noqa: E402
 from primetime.errors import PrimetimeError  # noqa: E402
@@ -43,6 +46,7 @@ def main() -> None:
     arguments = _arguments()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     connector.install()
+    operations._run_host_op_with_context = _contain(operations._run_host_op_with_context)
     pyinfra.is_cli = True  # so that operations are ordered by their place in deploy.py
     try:
         inventory = live(load(arguments.topology))
@@ -91,32 +95,62 @@ def _state(inventory: Inventory, limit: list[str]) -> State:
 
 
 def _converge(state: State, dry: bool) -> dict[str, Any]:
-    watch = Watch(tell)
+    watch, dependants = Watch(tell), Dependants()
     state.add_callback_handler(watch)
+    state.add_callback_handler(dependants)
     state.set_stage(StateStage.Connect)
-    connect_all(state)
+    with suppress(PyinfraError):  # "no hosts remaining": told host by host
+        connect_all(state)
+    watch.note_lost(state, "connect")
     state.set_stage(StateStage.Prepare)
-    tell({"progress": f"looking at {len(state.activated_hosts)} hosts"})
-    load_deploy_file(state, str(REPO / "deploy.py"))
-    operations = sum(len(ops) for ops in state.ops.values())
+    tell({"progress": f"looking at {len(state.active_hosts)} hosts"})
+    _prepare(state)
+    watch.note_lost(state, "looking at it")
+    number = sum(len(ops) for ops in state.ops.values())
     wanted = effective_changes(state)
-    tell({"progress": f"{len(wanted)} of {operations} operations would change something"})
-    unreachable = [{"host": host.name, "operation": "connect", "said": ""} for host in state.failed_hosts]
+    tell({"progress": f"{len(wanted)} of {number} operations would change something"})
     # With no change wanted there is nothing that a later operation could still see: the plan is exact.
-    if dry or not wanted:
-        return {"operations": operations, "changes": wanted, "failures": unreachable}
-    state.set_stage(StateStage.Execute)
-    watch.expect(len(state.get_op_order()))
-    try:
-        run_ops(state)
-    except PyinfraError:
-        if not watch.failures:  # "no hosts remaining" after failures that are told one by one is no news
-            raise
+    if not dry and wanted:
+        state.set_stage(StateStage.Execute)
+        watch.expect(len(state.get_op_order()))
+        dependants.begin(state)
+        with suppress(PyinfraError):
+            operations.run_ops(state)
+        watch.settle(state)
     return {
-        "operations": operations,
-        "changes": performed_changes(state),
-        "failures": unreachable + watch.failures,
+        "operations": number,
+        "changes": wanted if dry else performed_changes(state),
+        "failures": watch.failures,
+        "not_tried": [vars(left_out) for left_out in dependants.not_tried],
     }
+
+
+def _prepare(state: State) -> None:
+    """Load deploy.py for every host; what goes wrong on a host that did not answer a question is not the deploy's."""
+    state.current_deploy_filename = str(REPO / "deploy.py")
+
+    def load() -> None:
+        try:
+            exec_file(state.current_deploy_filename)
+        except Exception:
+            if ctx_host.get() not in state.failed_hosts:
+                raise
+
+    load_func(state, load)
+
+
+def _contain(run: Any) -> Any:
+    """An operation that raises fails on its host, as one whose command fails: pyinfra would end the whole run."""
+
+    def contained(state: State, host: Host, op_hash: str) -> Any:
+        try:
+            return run(state, host, op_hash)
+        except Exception as error:
+            host.log(f"{type(error).__name__}: {error}", log_func=pyinfra.logger.error)
+            state.trigger_callbacks("operation_host_error", host, op_hash)
+            return False
+
+    return contained
 
 
 if __name__ == "__main__":

@@ -1,13 +1,19 @@
-"""Progress and failures of a converge, from pyinfra's callbacks."""
+"""Progress and failures of a converge, from pyinfra's callbacks and its log."""
 
 from __future__ import annotations
 
+import logging
+import re
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
+
+LINES = 8  # of what a host said when something failed there
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Watch(BaseStateCallback):
@@ -20,17 +26,17 @@ class Watch(BaseStateCallback):
         self._started = time.monotonic()
         self.failures: list[dict[str, str]] = []
         self._failing: list[tuple[Host, str]] = []
+        self._words = LastWords()
 
     def expect(self, operations: int) -> None:
         self._expected, self._started = operations, time.monotonic()
 
     def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
-        names = ", ".join(sorted(state.get_op_meta(op_hash).names))
         left = ""
         if self._done >= 5:
             seconds = (time.monotonic() - self._started) / self._done * (self._expected - self._done)
             left = f", about {seconds:.0f} s left"
-        self._tell({"progress": f"[{self._done + 1}/{self._expected}{left}] {names}"})
+        self._tell({"progress": f"[{self._done + 1}/{self._expected}{left}] {_name(state, op_hash)}"})
 
     def operation_host_error(  # type: ignore[override]
         self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
@@ -39,13 +45,47 @@ class Watch(BaseStateCallback):
         self._failing.append((host, op_hash))
 
     def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
-        self._note_failures(state)
+        self.settle(state)
+        self.note_lost(state, _name(state, op_hash))
         self._done += 1
 
-    def _note_failures(self, state: State) -> None:
+    def settle(self, state: State) -> None:
+        """Read what operations that failed have said; pyinfra does not end the one at which the last host fails."""
         for host, op_hash in self._failing:
-            meta = state.ops[host][op_hash].operation_meta
-            lines = meta.stderr_lines or meta.stdout_lines
-            names = ", ".join(sorted(state.get_op_meta(op_hash).names))
-            self.failures.append({"host": host.name, "operation": names, "said": "\n".join(lines[-8:])})
+            data = state.ops[host].get(op_hash)
+            meta = data.operation_meta if data else None
+            said = (meta.stderr_lines or meta.stdout_lines) if meta and meta.is_complete() else []
+            self._note(host, _name(state, op_hash), said)
         self._failing.clear()
+
+    def note_lost(self, state: State, during: str) -> None:
+        """Hosts that failed without an operation's failure: they did not let us in, or did not answer a question."""
+        told = {failure["host"] for failure in self.failures}
+        for host in sorted(state.failed_hosts, key=lambda host: str(host.name)):
+            if host.name not in told:
+                self._note(host, during, [])
+
+    def _note(self, host: Host, operation: str, said: list[str]) -> None:
+        lines = [line for line in said if line.strip()][-LINES:] or self._words.of(str(host.name))
+        self.failures.append({"host": str(host.name), "operation": operation, "said": "\n".join(lines)})
+
+
+class LastWords(logging.Handler):
+    """The last errors that pyinfra's log has of each host: what it knows of a failure that has no output."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=LINES))
+        logging.getLogger("pyinfra").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        found = re.match(r"\[([^]]+)\]\s*(.*)", _STYLE.sub("", record.getMessage()), re.DOTALL)
+        if found and found[2].strip() and not found[2].startswith("Error: executed "):
+            self._said[found[1]].append(found[2].strip())
+
+    def of(self, host: str) -> list[str]:
+        return list(self._said[host])
+
+
+def _name(state: State, op_hash: str) -> str:
+    return ", ".join(sorted(state.get_op_meta(op_hash).names))

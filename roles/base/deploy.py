@@ -6,10 +6,12 @@ from pyinfra.operations import apt, files, systemd
 
 from primetime import here
 from primetime.operations import finish_packages, install_debs
+from primetime.pending import reload_due, restart_due
 from primetime.settings import packages
 from roles.base.settings import Base
 
 RULES = "/etc/primetime/base/firewall.nft"
+JOURNAL = "/etc/systemd/journald.conf.d/primetime.conf"
 FIREWALL = "primetime-firewall"
 
 
@@ -41,7 +43,7 @@ def base() -> None:
     journal = files.template(
         name="Limit the journal",
         src="templates/base/journald.conf.j2",
-        dest="/etc/systemd/journald.conf.d/primetime.conf",
+        dest=JOURNAL,
         mode="644",
         base=settings,
     )
@@ -49,7 +51,7 @@ def base() -> None:
         name="Restart the journal on its new limits",
         service="systemd-journald",
         restarted=True,
-        _if=journal.did_change,
+        _if=restart_due("systemd-journald", journal, reads=JOURNAL),
     )
     _firewall(settings)
     systemd.service(name="Keep sshd running", service="ssh", running=True, enabled=True)
@@ -74,6 +76,11 @@ def _firewall(settings: Base) -> None:
         mode="644",
         rules=RULES,
     )
-    systemd.daemon_reload(name="Read the firewall's changed unit", _if=unit.did_change)
+    systemd.daemon_reload(name="Read the firewall's changed unit", _if=reload_due(FIREWALL, unit))
     systemd.service(name="Keep the firewall up", service=FIREWALL, running=True, enabled=True)
-    systemd.service(name="Load the firewall's changed rules", service=FIREWALL, reloaded=True, _if=rules.did_change)
+    systemd.service(  # a restart is one load of all rules, as a reload is, and leaves its time where restart_due looks
+        name="Load the firewall's changed rules",
+        service=FIREWALL,
+        restarted=True,
+        _if=restart_due(FIREWALL, rules, reads=RULES),
+    )

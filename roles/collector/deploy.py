@@ -2,10 +2,10 @@
 
 from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
-from pyinfra.operations.util import any_changed
 
 from primetime import here
 from primetime.operations import system_group, system_user
+from primetime.pending import reload_due, restart_due
 from roles.collector.settings import Collector
 
 CONF = "/etc/primetime/collector"
@@ -67,11 +67,11 @@ def collector() -> None:
         collector=settings,
         config=f"{CONF}/nginx.conf",
     )
-    systemd.daemon_reload(name="Read the collector's changed unit", _if=unit.did_change)
+    systemd.daemon_reload(name="Read the collector's changed unit", _if=reload_due("primetime-collector", unit))
     systemd.service(
         name="Restart the collector on its new configuration",
         service="primetime-collector",
         restarted=True,
-        _if=any_changed(lua, lua_config, config, unit),
+        _if=restart_due("primetime-collector", lua, lua_config, config, unit, reads=CONF),
     )
     systemd.service(name="Keep the collector running", service="primetime-collector", running=True, enabled=True)

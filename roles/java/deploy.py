@@ -8,11 +8,11 @@ from typing import Any
 
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, server, systemd
-from pyinfra.operations.util import any_changed
 
 from primetime import here
 from primetime.jars import TAR
 from primetime.operations import system_user, unpack_tar
+from primetime.pending import reload_due, restart_due
 from primetime.settings import packages
 
 WAIT_FOR = "/opt/primetime/bin/wait-for"
@@ -120,7 +120,7 @@ def define(daemon: Daemon) -> OperationMeta:
         java=" ".join(("/usr/bin/java", *flags(daemon))),
         wait_for=WAIT_FOR,
     )
-    systemd.daemon_reload(name="Read its changed unit", _if=written.did_change)
+    systemd.daemon_reload(name="Read its changed unit", _if=reload_due(daemon.unit, written))
     return written
 
 
@@ -129,7 +129,7 @@ def run(daemon: Daemon, *changes: OperationMeta) -> None:
 
     Where it is down it starts first, on all hosts at once: a new ensemble has no majority before.
     """
-    changed = any_changed(*changes)
+    due = restart_due(daemon.unit, *changes, reads=daemon.configuration)
     started = systemd.service(name="Keep it running", service=daemon.unit, running=True, enabled=True)
     members = [peer.name for peer in here.peers(daemon.group)]
     others = " ".join(daemon.serves.format(name) for name in members if name != here.name())
@@ -142,7 +142,7 @@ def run(daemon: Daemon, *changes: OperationMeta) -> None:
             f"{WAIT_FOR} 90 {daemon.serves.format(here.name())}"
         ],
         _serial=True,
-        _if=lambda: changed() and not started.did_change(),
+        _if=lambda: due() and not started.did_change(),
     )
 
 

@@ -2,9 +2,9 @@
 
 from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
-from pyinfra.operations.util import any_changed
 
 from primetime import here
+from primetime.pending import reload_due, restart_due
 from roles.redis.settings import Redis
 
 
@@ -32,11 +32,11 @@ def redis() -> None:
     files.directory(
         name="Make the data folder", path="/var/lib/primetime-redis", user="redis", group="redis", mode="750"
     )
-    systemd.daemon_reload(name="Read the changed Redis unit", _if=unit.did_change)
+    systemd.daemon_reload(name="Read the changed Redis unit", _if=reload_due("primetime-redis", unit))
     systemd.service(
         name="Restart Redis on its new configuration",
         service="primetime-redis",
         restarted=True,
-        _if=any_changed(config, unit),
+        _if=restart_due("primetime-redis", config, unit, reads="/etc/primetime/redis"),
     )
     systemd.service(name="Keep Redis running", service="primetime-redis", running=True, enabled=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import files, systemd
-from pyinfra.operations.util import any_changed
 
 from primetime import here
 from primetime.operations import remove_other_versions, system_group, system_user, unpack_tar
+from primetime.pending import reload_due, restart_due
 from primetime.settings import from_data
 from roles.collector.settings import Collector
 from roles.hbase.settings import HbaseThrift
@@ -50,12 +50,12 @@ def shipper() -> None:
         spool_path=from_data(Collector, host.data).spool_path,
         spool_group=SPOOL_GROUP,
     )
-    systemd.daemon_reload(name="Read the shipper's changed unit", _if=unit.did_change)
+    systemd.daemon_reload(name="Read the shipper's changed unit", _if=reload_due("primetime-shipper", unit))
     systemd.service(
         name="Restart the shipper on its new configuration",
         service="primetime-shipper",
         restarted=True,
-        _if=any_changed(config, unit),
+        _if=restart_due("primetime-shipper", config, unit, reads=CONFIG),
     )
     systemd.service(name="Keep the shipper running", service="primetime-shipper", running=True, enabled=True)
     remove_other_versions(name="Remove earlier bundles", current=bundle)
