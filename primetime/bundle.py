@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,8 +82,21 @@ def _install_wheels(tree: Path) -> None:
         stdin=subprocess.DEVNULL,
     )
     if done.returncode != 0:
+        _refuse_other_bytes(done.stderr)
         said = "\n".join(done.stderr.splitlines()[-5:])
         raise PrimetimeError(f"pip could not bring the wheels of {LOCK}; mend this, then run again. It said:\n{said}")
+
+
+def _refuse_other_bytes(said: str) -> None:
+    """PrimetimeError when pip says that a wheel is not the locked one."""
+    expected = re.findall(r"Expected(?: +or| sha256) ([0-9a-f]{64})", said)
+    got, wheel = re.search(r"Got +([0-9a-f]{64})", said), re.search(r"([\w.+-]+\.whl)", said)
+    if expected and got:
+        raise PrimetimeError(
+            f"{wheel[1] if wheel else 'a wheel'}: {LOCK} wants sha256 {' or '.join(expected)}, pip brought {got[1]}: "
+            f"empty pip's cache ({sys.executable} -m pip cache purge) and run again; if it still differs, "
+            "the registry does not serve what was locked, so find out why before you use it"
+        )
 
 
 def _pack(tree: Path, tar: Path) -> None:

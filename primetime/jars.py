@@ -56,13 +56,16 @@ def check(jars: Path, lock: Path) -> None:
     """Compare a folder with a lock; PrimetimeError names the first jar that differs, is missing or is not locked."""
     wanted = {name: sha256 for sha256, name in (line.split("  ", 1) for line in lock.read_text().splitlines())}
     found = _sums(jars)
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
-            raise PrimetimeError(
-                f"{name}: {lock} wants sha256 {wanted.get(name, 'of no such jar')}, Maven brought "
-                f"{found.get(name, 'none')}: remove it from {cache() / 'm2'} and run again; if it still differs, "
-                f"the registry does not serve what was locked, so find out why before you use it"
-            )
+    wrong = [name for name in sorted(wanted.keys() | found.keys()) if wanted.get(name) != found.get(name)]
+    if wrong:
+        name, repository = wrong[0], cache() / "m2"
+        kept = next(iter(sorted(repository.rglob(name))), repository)
+        others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise PrimetimeError(
+            f"{name}{others}: {lock} wants sha256 {wanted.get(name, 'of no such jar')}, Maven brought "
+            f"{found.get(name, 'none')}: remove {kept} and run again; if it still differs, "
+            f"the registry does not serve what was locked, so find out why before you use it"
+        )
 
 
 def pack(jars: Path, tar: Path) -> None:

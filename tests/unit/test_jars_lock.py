@@ -103,6 +103,23 @@ def test_a_locked_jar_that_maven_does_not_bring_is_named(registry: Path, source:
         jars.ensure(source=source)
 
 
+def test_a_refusal_names_the_file_to_remove(registry: Path, source: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "cache" / "m2" / "org" / "two" / "2.0" / "two-2.0.jar"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    (registry / "two-2.0.jar").write_bytes(b"other bytes")
+    with pytest.raises(PrimetimeError, match=re.escape(f"remove {kept} and run again")):
+        jars.ensure(source=source)
+
+
+def test_after_a_refusal_the_right_jar_is_taken(registry: Path, source: Path) -> None:
+    (registry / "two-2.0.jar").write_bytes(b"other bytes")
+    with pytest.raises(PrimetimeError):
+        jars.ensure(source=source)
+    (registry / "two-2.0.jar").write_bytes(TWO)
+    assert (jars.ensure(source=source) / "jars.tar").is_file()
+
+
 def test_a_refusal_leaves_nothing_behind(registry: Path, source: Path, tmp_path: Path) -> None:
     (registry / "two-2.0.jar").write_bytes(b"other bytes")
     with pytest.raises(PrimetimeError):

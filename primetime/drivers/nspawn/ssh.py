@@ -97,20 +97,25 @@ def close_master(network: Network, address: str) -> None:
 
 
 def wait(network: Network, records: Sequence[NodeRecord], timeout_s: float) -> None:
-    """Until sshd of every host has said who it is; PrimetimeError with a console's end when one does not."""
+    """Until sshd of every host has said who it is; PrimetimeError with the console's end of each that does not."""
     deadline = time.monotonic() + timeout_s
     with ThreadPoolExecutor(max_workers=max(1, len(records))) as pool:
-        for waited in [pool.submit(_wait_for, network, record, deadline, timeout_s) for record in records]:
-            waited.result()
+        found = list(pool.map(lambda record: _wait_for(network, record, deadline, timeout_s), records))
+    failed = [text for text in found if text]
+    if failed:
+        up = ", ".join(record.name for record, text in zip(records, found, strict=True) if not text)
+        raise PrimetimeError("\n".join([*failed, f"{up or 'no other host'} answered; run the same again when mended"]))
 
 
-def _wait_for(network: Network, record: NodeRecord, deadline: float, timeout_s: float) -> None:
+def _wait_for(network: Network, record: NodeRecord, deadline: float, timeout_s: float) -> str:
+    """What went wrong with a host; empty when it answers."""
     while not _answers(record.address):
         if machine.leader(network.node(record.name)) is None:
-            raise PrimetimeError(_failed(network, record, "stopped before its ssh answered"))
+            return _failed(network, record, "stopped before its ssh answered")
         if time.monotonic() > deadline:
-            raise PrimetimeError(_failed(network, record, f"did not answer ssh on port 22 within {timeout_s:g} s"))
+            return _failed(network, record, f"did not answer ssh on port 22 within {timeout_s:g} s")
         time.sleep(POLL_S)
+    return ""
 
 
 def _failed(network: Network, record: NodeRecord, how: str) -> str:
