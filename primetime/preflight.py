@@ -5,12 +5,16 @@ Other verbs say what is missing and the command that mends it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from primetime.errors import PrimetimeError
+
+APT_WAIT_S = 300  # for an apt that is already at work on this machine
 
 # command that must exist → Debian package that brings it
 DEMO = {
@@ -38,6 +42,18 @@ def missing(commands: dict[str, str], files: dict[str, str] | None = None) -> li
     return list(dict.fromkeys(lacking))
 
 
+def cut_short() -> bool:
+    """Whether dpkg was interrupted on this machine: apt refuses to work until that is mended. Needs root."""
+    if not any(Path("/var/lib/dpkg/updates").glob("[0-9]*")):
+        return False
+    with Path("/var/lib/dpkg/lock").open("r+") as held:
+        try:
+            fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False  # it is at work
+    return True
+
+
 def require_root(verb: str) -> None:
     """PrimetimeError unless running as root: hosts need mounts, a bridge and namespaces."""
     if os.geteuid() != 0:
@@ -53,11 +69,17 @@ def require(packages: Iterable[str], verb: str) -> None:
 
 def install(packages: list[str], progress: Callable[[str], None]) -> None:
     """Install Debian packages; PrimetimeError with apt's last words when that fails."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     if not packages:
         return
+    if cut_short():
+        subprocess.run(["dpkg", "--configure", "-a"], env=environment, capture_output=True, stdin=subprocess.DEVNULL)
     progress(f"installing {', '.join(packages)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "--no-install-recommends", *packages]):
+    wait = ["-o", f"DPkg::Lock::Timeout={APT_WAIT_S}"]
+    for command in (
+        ["apt-get", "-qq", "update"],
+        ["apt-get", "-qq", "install", *wait, "--no-install-recommends", *packages],
+    ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode and command[2] != "update":
             words = "\n".join((done.stdout + done.stderr).splitlines()[-8:])

@@ -9,12 +9,13 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-from primetime import children
+from primetime import children, space
 from primetime.console import Console
 from primetime.errors import PrimetimeError
 
 VERBS = {
     "demo": "everything: machines, converge, verify, a rehearsal, where to look",
+    "doctor": "what this machine lacks, and the command that mends it",
     "up": "make the machines of a topology",
     "plan": "what up would change",
     "converge": "roles onto hosts",
@@ -40,12 +41,20 @@ def main() -> NoReturn:
         sys.exit(import_module(f"primetime.cli.{arguments.verb}").run(arguments, console))
     except PrimetimeError as error:
         console.complain(f"primetime: {error}")
+        if space.is_meant(error):
+            console.complain(f"primetime: {space.sentence()}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         console.complain("primetime: stopped by Ctrl-C; the same command goes on from here, `down` removes all")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nobody is left to tell
+        sys.exit(1)
+    except OSError as error:
+        if not space.is_meant(error):
+            raise
+        name = f"{error.filename}: " if error.filename else ""
+        console.complain(f"primetime: {name}{error.strerror}: {space.sentence()}")
         sys.exit(1)
 
 

@@ -6,7 +6,7 @@ import argparse
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from primetime import artifacts, machines, preflight
+from primetime import artifacts, doctor, machines, preflight
 from primetime.cli import add_topology, status
 from primetime.cli import converge as converge_verb
 from primetime.cli import rehearse as rehearse_verb
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     console.expect("demo", list(ESTIMATES), ESTIMATES)
     with console.stage("install"):
         preflight.install(preflight.missing(preflight.DEMO), console.progress)
+    doctor.require(topology, arguments.topology, "demo")
     with driver_for(topology).ex_lock("demo"):
         code, result = _everything(topology, arguments, console)
     console.remember("demo")

@@ -6,10 +6,11 @@ import argparse
 import subprocess
 import sys
 
-from primetime import preflight
+from primetime import doctor, preflight
 from primetime.console import Console
 from primetime.drivers.nspawn import leftovers
 from primetime.paths import REPO
+from primetime.topology import load
 
 CHECKS = (
     ("ruff", ["ruff", "check", "-q", "."]),
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     preflight.require_root("test")
     lacking = preflight.missing(preflight.TEST, preflight.TEST_MODULES)
     preflight.install(lacking, console.progress)
+    doctor.require(load("demo"), "demo", "test")  # the largest of what it makes at once
     for thing in leftovers.sweep("test-"):
         console.complain(f"primetime: removed what an earlier run left: {thing}")
     words = arguments.pytest[1:] if arguments.pytest[:1] == ["--"] else arguments.pytest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from primetime import machines, preflight
+from primetime import doctor, machines, preflight
 from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.providers import driver_for
@@ -21,6 +21,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
     preflight.require_root("up")
     preflight.require(preflight.missing(preflight.DEMO), "up")
+    doctor.require(topology, arguments.topology, "up")
     with driver_for(topology).ex_lock("up"), console.stage("machines"):
         changed = machines.up(topology, console.progress, wait=not arguments.no_wait)
     console.say(f"{topology.name}: {len(topology.nodes)} machines up, {changed} made or started")

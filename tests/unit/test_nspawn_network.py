@@ -86,8 +86,9 @@ def sysctls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine's sysctls as files, before its first network."""
     monkeypatch.setattr(network, "_SYSCTL_ROOT", tmp_path / "sys")
     monkeypatch.setattr(network, "_SYSCTL_RECORD", tmp_path / "sysctls.json")
-    for key, value in (("net/ipv4/ip_forward", "0"), ("fs/inotify/max_user_instances", "128")):
-        (tmp_path / "sys" / key).parent.mkdir(parents=True)
+    before = {"net/ipv4/ip_forward": 0, "fs/inotify/max_user_instances": 128, "fs/inotify/max_user_watches": 100_000}
+    for key, value in before.items():
+        (tmp_path / "sys" / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "sys" / key).write_text(f"{value}\n")
     return tmp_path / "sys"
 

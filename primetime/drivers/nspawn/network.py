@@ -26,6 +26,7 @@ POOLS = (IPv4Network("10.128.0.0/10"), IPv4Network("172.16.0.0/12"), IPv4Network
 SYSCTLS = {
     "net/ipv4/ip_forward": 1,
     "fs/inotify/max_user_instances": 8192,  # a booted host takes about 6; at 128, hosts past the 22nd die
+    "fs/inotify/max_user_watches": 65536,  # it may use 100
 }
 HOST_NETWORK_FILE = "etc/systemd/network/10-host0.network"  # before systemd's own 80-container-host0.network
 _SYSCTL_ROOT = Path("/proc/sys")
@@ -57,18 +58,8 @@ def ensure(network: Network, wanted: IPv4Network | None = None) -> IPv4Network:
     They are `wanted` when that is given: PrimetimeError when they are others already, or in use.
     """
     with lock.held(_GLOBAL_LOCK, f"{network.name}: making its network", state.LOCK_TIMEOUT_S):
-        cidr = network.cidr()
-        up = bridge_exists(network)
-        if cidr and wanted and cidr != wanted:
-            raise PrimetimeError(f"{network.name} is made with {cidr}, not {wanted}: take it down, then make it again")
-        if cidr is None or not up:
-            taken = [*_in_use(without=network.bridge), *_of_others(network)]
-            made, cidr = cidr, cidr or wanted or choose(network.name, taken)
-            if clash := [str(net) for net in taken if net.overlaps(cidr)]:
-                way_out = "destroy the network and make it again" if made else "declare another network"
-                raise PrimetimeError(
-                    f"{network.name}: its addresses {cidr} are used by {', '.join(clash)}: free them, or {way_out}"
-                )
+        cidr = offered(network, wanted)
+        if network.cidr() is None:
             network.remember(cidr)
         network.nodes.mkdir(exist_ok=True)
         network.run.mkdir(parents=True, exist_ok=True)
@@ -76,6 +67,23 @@ def ensure(network: Network, wanted: IPv4Network | None = None) -> IPv4Network:
         raise_sysctls()
         _make_bridge(network, cidr)
         _make_table(network, cidr)
+    return cidr
+
+
+def offered(network: Network, wanted: IPv4Network | None = None) -> IPv4Network:
+    """The addresses that the network has, or would get now; PrimetimeError when others use them, or none are free."""
+    made = network.cidr()
+    if made and wanted and made != wanted:
+        raise PrimetimeError(f"{network.name} is made with {made}, not {wanted}: take it down, then make it again")
+    if made and bridge_exists(network):
+        return made
+    taken = [*_in_use(without=network.bridge), *_of_others(network)]
+    cidr = made or wanted or choose(network.name, taken)
+    if clash := [str(net) for net in taken if net.overlaps(cidr)]:
+        way_out = "destroy the network and make it again" if made else "declare another network"
+        raise PrimetimeError(
+            f"{network.name}: its addresses {cidr} are used by {', '.join(clash)}: free them, or {way_out}"
+        )
     return cidr
 
 

@@ -1,0 +1,43 @@
+"""Which of our places on this machine is full: the sentence that follows "No space left on device".
+
+Called by the command line when anything ended for want of space, whoever said so: Python, pip, dpkg, tar or a host.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from primetime.paths import RUN, STATE, cache, home
+
+FULL_MB = 32  # less than this is what a writer that gave up may have left
+ENOUGH_MB = 1000  # a first demo writes no more than this to any one place
+_WORDS = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
+
+
+def is_meant(error: BaseException) -> bool:
+    """Whether an error is about a full disk or quota, our own or one that a command spoke of."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(word in str(error) for word in _WORDS)
+
+
+def sentence() -> str:
+    """What is full here, and the next step."""
+    places = (cache(), STATE, home(), RUN, Path(tempfile.gettempdir()))
+    full = {str(path): free for path in places if (free := free_mb(path)) < FULL_MB}
+    if not full:
+        return (
+            "no disk of this machine is full now: if a host is named above, look with bin/primetime ssh NODE -- df -h"
+        )
+    where = ", ".join(f"{path} ({free} MB left)" for path, free in full.items())
+    return f"the disk is full at {where}: free {ENOUGH_MB:,} MB there, then run the same again: it goes on from here"
+
+
+def free_mb(path: Path) -> int:
+    """What may still be written at a path, or at the nearest folder above it that exists."""
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    system = os.statvfs(there)
+    return system.f_bavail * system.f_frsize // 1_000_000
