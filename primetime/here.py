@@ -42,6 +42,11 @@ def address() -> str:
     return str(host.data.address)
 
 
+def network() -> list[str]:
+    """Whom daemons of the cluster talk to: its own network, and the machine that converges."""
+    return [str(host.data.network), str(host.data.controller)]
+
+
 def name() -> str:
     """This host's node name, which every host resolves."""
     return str(host.data.node_name)

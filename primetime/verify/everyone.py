@@ -1,7 +1,12 @@
-"""Promises that follow from any role's declarations: its services run, its endpoints listen where declared."""
+"""Promises that follow from any role's declarations: its services run, in sandboxes, and its endpoints listen."""
 
 from collections.abc import Callable
 from typing import Any
+
+from primetime.verify import sandbox
+from roles.base.settings import Base
+
+MOST_EXPOSED = 4.0  # of systemd's 10
 
 Check = Callable[..., None]
 
@@ -36,3 +41,29 @@ def test_listens_where_declared(node: Any, network: Any, endpoint: Any) -> None:
 def test_listens_on_one_host_of_its_group(node: Any, network: Any, group: str, elected: Any) -> None:
     listening = [peer.name for peer in node.peers(group) if network.listens(peer, elected)]
     assert len(listening) == 1, f"{', '.join(listening) or 'no host'} listens on port {elected.port}"
+
+
+def test_is_exposed_little(host: Any, unit: str) -> None:
+    command = "systemd-analyze security --no-pager --threshold=%s %s"
+    analysis = host.run(command, str(round(MOST_EXPOSED * 10)), unit)
+    assert analysis.rc == 0, (analysis.stdout or analysis.stderr).strip().splitlines()[-1].lstrip("→ ")
+
+
+def test_is_refused_what_is_not_its_own(host: Any, node: Any, unit: str) -> None:
+    others = sandbox.others_data(host, unit)
+    unreachable = sandbox.unreachable(node, node.mine(Base).ssh_port)
+    found = sandbox.probe(host, unit, system=sandbox.SYSTEM_FOLDERS, others=others, **unreachable)
+    assert found.did == []
+    process = sandbox.process(host, unit)
+    assert process is None or process == found.state
+
+
+def test_is_held_to_its_own_network(host: Any, unit: str) -> None:
+    """Port 53 is open to hosts, everywhere: only the unit's own fence can refuse it."""
+    if sandbox.fenced(host, unit):
+        assert sandbox.probe(host, unit, send=[[sandbox.NOWHERE, sandbox.NAMES]]).did == []
+
+
+def test_has_its_system_calls_filtered(host: Any, unit: str) -> None:
+    process = sandbox.process(host, unit)
+    assert process is None or process["Seccomp"] == "2"

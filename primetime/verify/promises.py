@@ -3,7 +3,8 @@
 A promise is a function `test_...` in roles/<role>/verify.py; its name is the sentence. It holds on every host of its
 group: the module's `GROUP`, or `@pytest.mark.daemon("hdfs_namenode")`. Those of primetime/verify/everyone.py hold for
 every daemon. What a promise wants to know it names as an argument: `host` (testinfra, over ssh), `node` (LiveNode),
-`network` (Network); in everyone.py also `service`, `endpoint`, and `elected`, an endpoint of which its group has one.
+`network` (Network); in everyone.py also `service`, `unit` (a service that is ours), `endpoint`, and `elected`, an
+endpoint of which its group has one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from primetime.paths import REPO
 from primetime.settings import exposes, known
 
 EVERYONE = "primetime.verify.everyone"
+OURS = "primetime-"  # what the services of units that we write begin with
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +82,10 @@ def _of_everyone(group: str, settings: Any) -> Iterator[Promise]:
     endpoints = exposes(settings)
     for check, _ in _checks(importlib.import_module(EVERYONE)):
         wants, words = inspect.signature(check).parameters, _words(check)
-        if "service" in wants:
-            for service in settings.services:
-                yield Promise(group, f"{service} {words}", check, {"service": service})
+        for name in ("service", "unit"):
+            for service in settings.services if name in wants else ():
+                if name == "service" or service.startswith(OURS):
+                    yield Promise(group, f"{service} {words}", check, {name: service})
         for name, leader_only in (("endpoint", False), ("elected", True)):
             for endpoint in endpoints if name in wants else ():
                 if endpoint.leader_only == leader_only:

@@ -5,14 +5,14 @@ from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
 
 from primetime import here
-from primetime.operations import finish_packages, install_debs
+from primetime.operations import finish_packages, install_debs, system_user
 from primetime.pending import reload_due, restart_due
 from primetime.settings import packages
 from roles.base.settings import Base
 
 RULES = "/etc/primetime/base/firewall.nft"
 JOURNAL = "/etc/systemd/journald.conf.d/primetime.conf"
-FIREWALL = "primetime-firewall"
+FIREWALL = "primetime-firewall"  # the unit, and its user
 
 
 @deploy("Base")
@@ -59,11 +59,13 @@ def base() -> None:
 
 def _firewall(settings: Base) -> None:
     apt.packages(name="Install nftables", packages=list(settings.packages))
+    system_user(name="Make the firewall's user", user=FIREWALL)
     rules = files.template(
         name="Write the firewall's rules",
         src="templates/base/firewall.nft.j2",
         dest=RULES,
-        mode="600",
+        group=FIREWALL,
+        mode="640",
         network=host.data.network,
         package_ports=settings.package_ports,
         into=host.data.flows_in,
@@ -75,6 +77,7 @@ def _firewall(settings: Base) -> None:
         dest=f"/etc/systemd/system/{FIREWALL}.service",
         mode="644",
         rules=RULES,
+        account=FIREWALL,
     )
     systemd.daemon_reload(name="Read the firewall's changed unit", _if=reload_due(FIREWALL, unit))
     systemd.service(name="Keep the firewall up", service=FIREWALL, running=True, enabled=True)

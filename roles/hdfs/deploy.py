@@ -43,6 +43,7 @@ def hdfs_namenode() -> None:
         ready=f"tcp:{here.address()}:{here.mine(HdfsNamenode).rpc_port}",
         serves=takes_writes(),
         formatted=f"{NAME_FOLDER}/current/VERSION",
+        data=NAME_FOLDER,
     )
     java.install(daemon)
     config = _configure(daemon, NAME_FOLDER, "hdfs")
@@ -59,6 +60,7 @@ def hdfs_datanode() -> None:
         ready=f"tcp:{here.address()}:{here.mine(HdfsDatanode).data_port}",
         serves=f"datanode:{{}}:{here.mine(HdfsDatanode).http_port}",
         after=(java.unit("hdfs_namenode"),),
+        data=DATA_FOLDER,
     )
     java.install(daemon)
     config = _configure(daemon, DATA_FOLDER, "datanode")

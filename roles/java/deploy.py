@@ -47,6 +47,7 @@ class Daemon:
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     formatted: str = ""
+    data: str = ""  # the only folder it may write to; its home when not given
     stop_s: int = 30
     young_share: float = 0  # of the heap, for what lives for one request only; 0: as the JVM chooses
 
@@ -119,6 +120,7 @@ def define(daemon: Daemon) -> OperationMeta:
         daemon=daemon,
         java=" ".join(("/usr/bin/java", *flags(daemon))),
         wait_for=WAIT_FOR,
+        within=here.network(),
     )
     systemd.daemon_reload(name="Read its changed unit", _if=reload_due(daemon.unit, written))
     return written
@@ -158,7 +160,9 @@ def flags(daemon: Daemon) -> list[str]:
         *(["-XX:TieredStopAtLevel=1"] if heap_mb < SMALL_HEAP_MB else []),
         "-Xss512k",
         "-XX:+ExitOnOutOfMemoryError",  # systemd starts it again; half a daemon would linger
-        f"-XX:ErrorFile={daemon.home}/hs_err.log",  # one, not one for each crash
+        "-XX:+ErrorFileToStdout",  # to the journal; a file would be one for each crash
+        "-XX:+UnlockDiagnosticVMOptions",
+        "-XX:-DumpReplayDataOnError",  # the same
         "-XX:-UsePerfData",  # its file in /tmp stalls collections while the disk is busy
         "-Djava.net.preferIPv4Stack=true",
         f"-cp {daemon.configuration}:{_jars()}/*",

@@ -7,6 +7,8 @@ from primetime import here
 from primetime.pending import reload_due, restart_due
 from roles.redis.settings import Redis
 
+DATA = "/var/lib/primetime-redis"
+
 
 @deploy("Redis")
 def redis() -> None:
@@ -28,10 +30,10 @@ def redis() -> None:
         src="templates/redis/primetime-redis.service.j2",
         dest="/etc/systemd/system/primetime-redis.service",
         mode="644",
+        data=DATA,
+        within=here.network(),
     )
-    files.directory(
-        name="Make the data folder", path="/var/lib/primetime-redis", user="redis", group="redis", mode="750"
-    )
+    files.directory(name="Make the data folder", path=DATA, user="redis", group="redis", mode="750")
     systemd.daemon_reload(name="Read the changed Redis unit", _if=reload_due("primetime-redis", unit))
     systemd.service(
         name="Restart Redis on its new configuration",

@@ -49,6 +49,7 @@ def shipper() -> None:
         config=CONFIG,
         spool_path=from_data(Collector, host.data).spool_path,
         spool_group=SPOOL_GROUP,
+        within=here.network(),
     )
     systemd.daemon_reload(name="Read the shipper's changed unit", _if=reload_due("primetime-shipper", unit))
     systemd.service(

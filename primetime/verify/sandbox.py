@@ -1,0 +1,115 @@
+"""What a unit's sandbox refuses, tried from inside one just like it. Called by primetime.verify.everyone.
+
+Nothing enters a running unit with all of its fences: a system call filter belongs to the processes that systemd starts.
+So a process is started under the sandbox lines of the unit's own file, tries what must fail, and says what it is; the
+unit's main process must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from primetime.flows import CLOSED
+
+# The lines of a unit that are its sandbox. RuntimeDirectory= is none: the probe's end would remove the unit's own.
+SANDBOX = (
+    *("User=", "Group=", "SupplementaryGroups=", "UMask=", "NoNewPrivileges=", "ReadWritePaths=", "Limit"),
+    *("Protect", "Private", "Restrict", "Capability", "Ambient", "SystemCall", "IPAddress", "Lock", "MemoryDeny"),
+)
+NOT_SANDBOX = ("Restart",)
+SYSTEM_FOLDERS = ("/", "/etc", "/opt", "/root", "/usr", "/var", "/var/lib", "/var/log")
+NOWHERE = "198.51.100.1"  # of TEST-NET-2 (RFC 5737): outside of every cluster
+NAMES = 53
+
+# argv: {"system": folders, "others": folders, "addresses": [[address, port]]}; prints {"did": sentences, "is": {}}
+PROBE = """
+import errno, json, os, socket, sys
+asked, did = json.loads(sys.argv[1]), []
+def refused(what, attempt, *errors):
+    try:
+        attempt()
+        did.append(what)
+    except OSError as error:
+        if error.errno not in errors:
+            did.append(f"{what} was not refused but failed: {error}")
+def write(folder):
+    path = os.path.join(folder, ".primetime-probe")
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    os.unlink(path)
+def send(address, port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.sendto(bytes(1), (address, port))
+def connect(address, port):
+    with socket.socket(socket.AF_INET) as tcp:
+        tcp.settimeout(1)
+        tcp.connect((address, port))
+for folder in asked["system"]:
+    refused(f"wrote to {folder}", lambda: write(folder), errno.EROFS, *([errno.EACCES] if folder == "/root" else []))
+for folder in asked["others"]:
+    refused(f"wrote to {folder}", lambda: write(folder), errno.EROFS, errno.EACCES)
+for address, port in asked["send"]:
+    refused(f"sent to {address}:{port}", lambda: send(address, port), errno.EPERM, errno.EAFNOSUPPORT)
+for address, port in asked["connect"]:
+    refused(f"connected to {address}:{port}", lambda: connect(address, port), None, errno.EAFNOSUPPORT)
+print(json.dumps({"did": did, "is": [open("/proc/self/status").read(), open("/proc/self/mountinfo").read()]}))
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a probe did although it must not, in sentences, and what it was: its state as the kernel has it."""
+
+    did: list[str]
+    state: dict[str, str]
+
+
+def probe(host: Any, unit: str, **asked: Sequence[Any]) -> Found:
+    """Try `asked` (see PROBE) in a sandbox like `unit`'s on a host."""
+    command = ["systemd-run", "--pipe", "--wait", "--collect", "--quiet", *_properties(host, unit)]
+    wanted = {"system": [], "others": [], "send": [], "connect": [], **asked}
+    done = host.run(shlex.join([*command, "/usr/bin/python3", "-c", PROBE, json.dumps(wanted)]))
+    assert done.rc == 0, f"a process in its sandbox ended with exit code {done.rc}: {done.stderr.strip()}"
+    found = json.loads(done.stdout)
+    return Found(found["did"], _state(*found["is"]))
+
+
+def process(host: Any, unit: str) -> dict[str, str] | None:
+    """The state of a unit's main process; None of a unit that has none because it has done its work."""
+    pid = host.check_output("systemctl show -P MainPID %s", unit)
+    if pid == "0":
+        return None
+    return _state(host.check_output("cat /proc/%s/status", pid), host.check_output("cat /proc/%s/mountinfo", pid))
+
+
+def fenced(host: Any, unit: str) -> bool:
+    """Whether the unit says by itself, whatever the firewall says, whom it talks to."""
+    return "-pIPAddressDeny=any" in _properties(host, unit)
+
+
+def others_data(host: Any, unit: str) -> list[str]:
+    """The folders that other units of ours on this host keep data in, and this one does not."""
+    everyone = host.check_output("systemctl show -P ReadWritePaths 'primetime-*'").split()
+    own = host.check_output("systemctl show -P ReadWritePaths %s", unit).split()
+    return sorted(set(everyone) - set(own))
+
+
+def _properties(host: Any, unit: str) -> list[str]:
+    lines = host.check_output("systemctl cat %s", unit).splitlines()
+    return [f"-p{line}" for line in lines if line.startswith(SANDBOX) and not line.startswith(NOT_SANDBOX)]
+
+
+def _state(status: str, mounts: str) -> dict[str, str]:
+    kept = ("Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Cap")
+    fields = dict(line.split(":", 1) for line in status.splitlines() if line.startswith(kept))
+    (root,) = (fields[5] for fields in map(str.split, mounts.splitlines()) if fields[4] == "/")
+    return {"/": root.split(",")[0], **{name: " ".join(value.split()) for name, value in fields.items()}}
+
+
+def unreachable(node: Any, ssh_port: int) -> dict[str, list[list[Any]]]:
+    """What no unit may talk to: an address outside, and the other hosts' ssh, which is there and not for them."""
+    peers = [peer.address for peer in node.peers("base") if peer.name != node.name]
+    return {"send": [[NOWHERE, CLOSED]], "connect": [[address, ssh_port] for address in peers[:1]]}
