@@ -20,6 +20,7 @@ from primetime.paths import REPO
 from primetime.rehearsal.record import write_whole
 
 UNKNOWN = "not known"
+_NAMES = {"hbase": "HBase", "hadoop": "Hadoop", "zookeeper": "ZooKeeper"}
 _PACKAGES = {"nginx": "collector", "redis-server": "redis"}  # Debian package → a group that has it
 
 
@@ -71,7 +72,7 @@ def _versions(inventory: Inventory) -> dict[str, str]:
         return {
             "primetime": revision,
             **{package.removesuffix("-server"): answer.result() for package, answer in asked.items()},
-            **{"HBase" if name == "hbase" else name.capitalize(): version for name, version in jars.items()},
+            **{_NAMES[name]: version for name, version in jars.items()},
             "image": inventory.topology.image,
         }
 

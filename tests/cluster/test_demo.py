@@ -105,17 +105,24 @@ def test_verify_names_a_port_that_listens_and_a_firewall_that_was_opened(demo: D
     }
 
 
-def test_a_deleted_cell_makes_the_certificate_name_its_id_and_exit_3(demo: Demo, thrift: tuple[str, int]) -> None:
+def test_a_deleted_cell_makes_certificate_and_ledger_name_its_id(demo: Demo, thrift: tuple[str, int]) -> None:
     run = demo.json("rehearse", "--updates", "1000", "--in", "1s")["run"]
     events = demo.run("events", SHOW).stdout.splitlines()
     victim = next(event for event in map(json.loads, events) if event["id"].startswith(run))
     key = row_key(victim["id"].encode(), SHOW.encode(), victim["pos_ms"])
     hbase = Hbase(*thrift)
-    qualifier = next(name for name in hbase.get("events", key) if name.startswith(victim["id"].encode()))
+    cells = hbase.get("events", key)
+    qualifier = next(name for name in cells if name.startswith(victim["id"].encode()))
     hbase.delete("events", key, qualifier)
-    done = demo.run("rehearse", "--json", "--check", run, check=False)
-    certificate = json.loads(done.stdout.splitlines()[-1])
-    assert (done.returncode, certificate["missing"], certificate["missing_ids"]) == (3, 1, [victim["id"]])
+    try:
+        done = demo.run("rehearse", "--json", "--check", run, check=False)
+        certificate = json.loads(done.stdout.splitlines()[-1])
+        assert (done.returncode, certificate["missing"], certificate["missing_ids"]) == (3, 1, [victim["id"]])
+        ledger = demo.run("ledger", check=False)
+        assert (ledger.returncode, f"missing: {victim['id']}" in ledger.stdout) == (3, True)
+    finally:  # newer than the delete, or it would stay hidden
+        hbase.put("events", {key: [(qualifier, cells[qualifier], time.time_ns() // 1_000_000 + 1000)]})
+    assert demo.json("ledger")["problems"] == []
 
 
 def test_ssh_exits_as_its_command_does(demo: Demo) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import random
 import re
+import socket
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from primetime.event import MAX_POS_MS, ULID
-from tests.wire.collector_server import SHOW, collector, event, new_id
+from primetime.shipper.hbase_sink import HbaseSink
+from primetime.shipper.spool import Spool
+from tests.shipping import MemoryHbase
+from tests.wire.collector_server import SHOW, Server, collector, event, new_id
 
 LONGEST = {"user": 256, "type": 64}  # bytes, as written
 SPACE = re.compile(r"[ \t\r\n]*")
@@ -151,3 +158,42 @@ def test_the_collector_takes_what_a_strict_parser_takes_and_stores_its_bytes(see
         connection.close()
         assert min(taken, refused) > 500, "both sides of the fence were tried"
         assert server.stored() == expected
+        assert shipped(server.spool, len(expected)) == (sorted(set(expected)), [])
+
+
+def shipped(spool: Path, events: int) -> tuple[list[bytes], list[dict[str, bytes]]]:
+    """What a shipper makes of the spool: the events in HBase, and the dead letters."""
+    hbase = MemoryHbase()
+    sink = HbaseSink(Spool(spool), hbase, settle_s=0)
+    read = sink.step()
+    while read < events:
+        read += sink.step()
+    return hbase.events(), hbase.letters()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_is_sent_is_answered_or_hung_up_on_and_never_a_fault_of_the_collector_s(seed: int) -> None:
+    chance, statuses = random.Random(seed), Counter[int]()
+    with collector() as server:
+        for _ in range(400):
+            body = mutated(batch(chance), chance)
+            head = b"POST /events HTTP/1.1\r\nHost: collector\r\nContent-Length: %d\r\n\r\n" % len(body)
+            answer = sent_whole(server, mutated(head, chance) + body)
+            for status in re.findall(rb"HTTP/1\.1 (\d\d\d) ", answer):
+                statuses[int(status)] += 1
+                assert not status.startswith(b"5") or (status == b"503" and b"Retry-After" in answer), answer
+        assert statuses[204] > 3 and statuses[400] > 100, statuses
+        assert server.post([event()]).status == 204
+        assert len(server.workers()) == server.settings.workers
+        assert "signal" not in server.log.read_text(), "no worker died"
+
+
+def sent_whole(server: Server, raw: bytes) -> bytes:
+    """All that comes back when nothing more will be sent."""
+    answer = b""
+    with server.connect() as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(65536):
+            answer += part
+    return answer
