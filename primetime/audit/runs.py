@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from primetime.audit.accounts import Problem
 from primetime.errors import PrimetimeError
-from primetime.event import ULID
+from primetime.event import CROCKFORD, ULID
 from primetime.hbase import Hbase
 from primetime.rehearsal.certificate import Certificate, certify
-from primetime.rehearsal.ids import started_ms
+from primetime.rehearsal.ids import RUN_LENGTH, started_ms
 from primetime.rehearsal.record import Record
 from primetime.rehearsal.stored import Found
+
+_RUN = re.compile(rf"[0-7][{CROCKFORD}]{{{RUN_LENGTH - 1}}}")
 
 
 def of_this_cluster(folder: Path, sources: Iterable[str], most: int) -> list[Path]:
@@ -25,7 +28,7 @@ def of_this_cluster(folder: Path, sources: Iterable[str], most: int) -> list[Pat
         return []
     born_ms = min(started_ms(ulid) for ulid in ulids)
     runs = sorted((path.parent for path in folder.glob("*/run.json")), reverse=True)
-    return [run for run in runs if started_ms(run.name) >= born_ms][:most]
+    return [run for run in runs if _RUN.fullmatch(run.name) and started_ms(run.name) >= born_ms][:most]
 
 
 def compare(folders: Sequence[Path], hbase: Hbase, progress: Callable[[str], None]) -> list[Certificate]:
