@@ -12,7 +12,7 @@ from typing import Any
 
 from primetime import artifacts, sizing
 from primetime.endpoints import Endpoint
-from primetime.errors import PrimetimeError, UsageError
+from primetime.errors import UsageError
 from primetime.flows import Flow, flows, into, out_of
 from primetime.overrides import overrides
 from primetime.providers import driver_for
@@ -122,14 +122,14 @@ def heap_mb(node: NodeSpec) -> dict[str, int]:
 
 
 def live(topology: Topology) -> Inventory:
-    """The inventory of a topology whose machines are up; PrimetimeError names those that are not."""
+    """The inventory of a topology whose machines are up; UsageError names those that are not, and what makes them."""
     driver = driver_for(topology)
     found = {node.name: node for node in driver.list_nodes()}
     missing = [node.name for node in topology.nodes if node.name not in found or found[node.name].state != "running"]
     if missing:
-        raise PrimetimeError(
-            f"{topology.name}: {', '.join(missing)} not running: bin/primetime up -t {topology.name} makes them"
-        )
+        which = ", ".join(missing) if len(missing) < len(topology.nodes) else "no machine"
+        word = "not running" if len(missing) < len(topology.nodes) else "is up"
+        raise UsageError(f"{topology.name}: {which} {word}: bin/primetime up -t {topology.given} --yes makes them")
     fields = ("address", "ssh_key", "known_hosts", "ssh_config")
     located = {
         node.name: Located(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import signal
 import sys
 from importlib import import_module
@@ -66,7 +68,7 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 def _parser(words: list[str]) -> argparse.ArgumentParser:
     """The parser for one command line: only the verb in use is imported, so that each starts quickly."""
     verb = next((word for word in words if word in VERBS), None)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="primetime", description="Provision, scale and verify the cluster that takes a prime-time burst."
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -75,6 +77,18 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         if name == verb:
             import_module(f"primetime.cli.{name}").add(sub)
     return parser
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in a sentence what is wrong with a command line, and where to read more: exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        word = re.search(r"argument VERB: invalid choice: '([^']*)'", message)
+        if word:
+            close = difflib.get_close_matches(word[1], VERBS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(VERBS)}"
+            message = f"there is no verb {word[1]}: {hint}"
+        self.exit(2, f"primetime: {message} (bin/{self.prog} --help lists what there is)\n")
 
 
 def add_topology(parser: argparse.ArgumentParser, *, of_action: bool = False) -> None:

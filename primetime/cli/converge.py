@@ -14,12 +14,13 @@ from primetime.topology import load
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
     parser.add_argument("--dry", action="store_true", help="only say what would change")
-    parser.add_argument("--limit", default="", metavar="NODE,NODE", help="these nodes only")
+    parser.add_argument("--limit", metavar="NODE,NODE", help="these nodes only")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
-    limit = [name for name in arguments.limit.split(",") if name]
+    limit = [] if arguments.limit is None else [name.strip() for name in arguments.limit.split(",")]
+    topology.require_nodes(limit)
     with driver_for(topology).ex_lock("converge"), console.stage("converge"):
         report = converge(arguments.topology, dry=arguments.dry, limit=limit, progress=console.progress)
     tell(console, report, dry=arguments.dry)

@@ -8,7 +8,7 @@ import shlex
 
 from primetime.console import Console
 from primetime.errors import UsageError
-from primetime.inventory import live
+from primetime.providers import driver_for
 from primetime.topology import load
 
 
@@ -19,11 +19,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    inventory = live(load(arguments.topology))
-    if arguments.node not in inventory.located:
-        raise UsageError(f"no node {arguments.node} in {arguments.topology}: it has {', '.join(inventory.located)}")
+    topology = load(arguments.topology)
+    topology.require_nodes([arguments.node])
+    found = {node.name: node for node in driver_for(topology).list_nodes()}  # the others may be down meanwhile
+    if arguments.node not in found or found[arguments.node].state != "running":
+        raise UsageError(
+            f"{topology.name}: {arguments.node} is not running: bin/primetime up -t {topology.given} --yes starts it"
+        )
     words = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    command = ["ssh", "-F", inventory.located[arguments.node].ssh_config, arguments.node]
+    command = ["ssh", "-F", str(found[arguments.node].extra["ssh_config"]), arguments.node]
     # ssh joins its words with spaces and the remote shell splits them again: quote, so that they arrive as given
     command += ["--", shlex.join(words)] if words else []
     os.execvp("ssh", command)

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from primetime.children import bound
 from primetime.converge.report import ConvergeReport, Failure, NotTried
-from primetime.errors import PrimetimeError
+from primetime.errors import PrimetimeError, UsageError
 from primetime.paths import REPO
 
 Progress = Callable[[str], None]
@@ -49,7 +49,7 @@ def converge(
         if result is None:
             raise PrimetimeError(f"converge of {topology} did not finish (exit {process.returncode}):\n{_tail(log)}")
     if "error" in result:
-        raise PrimetimeError(result["error"])
+        raise (UsageError if result["exit_code"] == UsageError.exit_code else PrimetimeError)(result["error"])
     return ConvergeReport(
         changed=len(result["changes"]),
         operations=result["operations"],

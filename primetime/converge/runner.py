@@ -56,7 +56,10 @@ def main() -> None:
         finally:
             disconnect_all(state)
     except (PrimetimeError, PyinfraError, CliError, UnexpectedExternalError) as error:
-        tell({"error": str(error) if isinstance(error, PrimetimeError) else f"pyinfra: {_sentence(error)}"})
+        if isinstance(error, PrimetimeError):
+            tell({"error": str(error), "exit_code": error.exit_code})
+        else:
+            tell({"error": f"pyinfra: {_sentence(error)}", "exit_code": 1})
 
 
 def _arguments() -> argparse.Namespace:

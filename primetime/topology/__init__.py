@@ -6,8 +6,8 @@ Called by every verb. All problems of a file are told at once, each with its lin
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Topology:
     nodes: tuple[NodeSpec, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     network: str | None = None  # CIDR; None: any that is free
+    given: str = ""  # what to write after -t
     file: str = ""  # where it was read from
 
     @property
@@ -51,6 +52,15 @@ class Topology:
     def in_group(self, group: str) -> list[NodeSpec]:
         """The nodes of one inventory group, in order of declaration."""
         return [node for node in self.nodes if group in node.groups]
+
+    def require_nodes(self, wanted: Iterable[str]) -> None:
+        """UsageError for the first name that no node has."""
+        there = [node.name for node in self.nodes]
+        for name in wanted:
+            if name not in there:
+                close = difflib.get_close_matches(name, there, n=1)
+                hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(there)}"
+                raise UsageError(f"no node {name} in {self.given}: {hint}")
 
     def all_groups(self) -> list[str]:
         """Every inventory group that has a node, in order of first appearance."""
@@ -70,7 +80,7 @@ def load(name_or_path: str) -> Topology:
         close = difflib.get_close_matches(path.stem, names(), n=1)
         hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names())}, or write a file's path"
         raise UsageError(f"{name_or_path or repr('')}: no such topology at {path}: {hint}")
-    return parse(reading.read(path), str(path))
+    return replace(parse(reading.read(path), str(path)), given=name_or_path)
 
 
 def parse(text: str, where: str) -> Topology:
@@ -89,6 +99,7 @@ def parse(text: str, where: str) -> Topology:
         nodes=tuple(_nodes(groups)),
         settings=data.get("settings") or {},
         network=data.get("network"),
+        given=where,
         file=where,
     )
 
