@@ -77,7 +77,7 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
     def take(step: Step) -> None:
         progress(str(step))
         if step.action == "create":
-            size = driver.ex_size(step.node.memory_mb)
+            size = driver.ex_size(step.node.memory_mb, step.node.cpus, step.node.cpu_weight)
             driver.create_node(step.node.name, size=size, image=image, ex_address=step.node.address)
         else:
             driver.start_node(nodes[step.node.name])

@@ -28,6 +28,8 @@ class NodeSpec:
     groups: tuple[str, ...]
     memory_mb: int
     address: str | None = None  # None: any
+    cpus: float | None = None  # a cap: 0.5 is half of one CPU's time; None: none
+    cpu_weight: int = 100  # beside others, while the CPU is short
 
 
 @dataclass(frozen=True)
@@ -114,4 +116,11 @@ def _nodes(groups: list[Declared]) -> Iterator[NodeSpec]:
         assert group.count is not None and group.memory_mb is not None
         for number in range(group.count):
             address = str(group.addresses[number]) if group.addresses else None
-            yield NodeSpec(f"{group.name}-{number + 1}", inventory_groups(group.roles), group.memory_mb, address)
+            yield NodeSpec(
+                f"{group.name}-{number + 1}",
+                inventory_groups(group.roles),
+                group.memory_mb,
+                address,
+                group.cpus,
+                group.cpu_weight,
+            )

@@ -24,7 +24,9 @@ PROVIDERS = ("nspawn",)
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 NAMED = "write small letters, digits and dashes, a letter first, at most 31"
 TOP_KEYS = ("name", "provider", "image", "network", "shows", "partial", "groups", "settings")
-GROUP_KEYS = ("roles", "count", "memory_mb", "addresses")
+GROUP_KEYS = ("roles", "count", "memory_mb", "cpus", "cpu_weight", "addresses")
+CPUS = (0.01, 1024)  # a hundredth is the least that the kernel gives
+WEIGHTS = (1, 10_000)  # systemd's CPUWeight=, and the kernel's
 COUNTS = {"count": (1, 245), "memory_mb": (64, 1 << 20)}  # 245: the addresses that a /24 has for hosts
 PRIVATE = (IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
 PREFIXES = range(24, 29)  # nspawn's links are named after the last byte of an address; .1 to .9 are not for hosts
@@ -40,6 +42,8 @@ class Declared:
     roles: list[str] = field(default_factory=list)
     count: int | None = None
     memory_mb: int | None = None
+    cpus: float | None = None
+    cpu_weight: int = 100
     addresses: list[IPv4Address] = field(default_factory=list)
 
 
@@ -191,6 +195,7 @@ def _groups(source: Source, value: Any, sound: list[Declared]) -> Iterator[str]:
         sound.append(declared)
         yield from _roles(source, group, declared)
         yield from _counts(source, group, declared)
+        yield from _cpu(source, group, declared)
         yield from _addresses(source, group, declared)
 
 
@@ -233,6 +238,20 @@ def _counts(source: Source, group: dict[str, Any], declared: Declared) -> Iterat
                 f"{source.at('groups', declared.name, key)}: {key} of group {declared.name} is {is_kind}: "
                 f"write a whole number from {least} to {most}"
             )
+
+
+def _cpu(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+    """The optional sizes."""
+    for key, kinds, (least, most), what in (
+        ("cpus", (int, float), CPUS, "the most CPUs it may use"),
+        ("cpu_weight", (int,), WEIGHTS, "a whole number"),
+    ):
+        value = group.get(key)
+        if isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most:
+            setattr(declared, key, value)
+        elif key in group:
+            at, of = source.at("groups", declared.name, key), f"{key} of group {declared.name}"
+            yield f"{at}: {of} is {kind(value)}: write {what}, from {least} to {most}"
 
 
 def _addresses(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:

@@ -24,16 +24,24 @@ HOSTS = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(HOSTS))
+TRIXIE = ("redis",)  # the roles that are proved there
+CASES = [
+    *(pytest.param((role, "bookworm"), id=role) for role in sorted(HOSTS)),
+    *(pytest.param((role, "trixie"), id=f"{role}-trixie", marks=pytest.mark.long) for role in TRIXIE),
+]
+
+
+@pytest.fixture(scope="module", params=CASES)
 def role_host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    roles, memory_mb = HOSTS[request.param]
+    role, image = request.param
+    roles, memory_mb = HOSTS[role]
     topology = {
-        "name": f"test-{request.param}",
+        "name": f"test-{role}-{image}",
         "provider": "nspawn",
-        "image": "bookworm",
+        "image": image,
         "shows": ["rehearsal"],
         "partial": True,
-        "groups": {request.param: {"roles": roles, "count": 1, "memory_mb": memory_mb}},
+        "groups": {role: {"roles": roles, "count": 1, "memory_mb": memory_mb}},
         "settings": {"hdfs_replication": 1},
     }
     path = tmp_path_factory.mktemp("topology") / f"{topology['name']}.yml"

@@ -54,6 +54,12 @@ def test_a_group_s_count_makes_that_many_numbered_nodes() -> None:
     assert [node.name for node in topology.parse(GOOD, "t.yml").nodes] == ["cache-1", "cache-2", "store-1"]
 
 
+def test_a_group_s_cpu_cap_and_weight_are_its_nodes() -> None:
+    text = GOOD.replace("memory_mb: 1024", "memory_mb: 1024\n    cpus: 0.5\n    cpu_weight: 200")
+    sizes = [(node.cpus, node.cpu_weight) for node in topology.parse(text, "t.yml").nodes]
+    assert sizes == [(None, 100), (None, 100), (0.5, 200)]
+
+
 def test_a_daemon_puts_its_host_into_the_role_s_group_and_its_own() -> None:
     assert topology.parse(GOOD, "t.yml").nodes[2].groups == ("base", "zookeeper", "hdfs", "hdfs_namenode")
 

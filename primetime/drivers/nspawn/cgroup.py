@@ -1,4 +1,4 @@
-"""A control group per host: its memory cap, its share of the CPU, and the list of its processes.
+"""A control group per host: its caps on memory and CPU, its weight, and the list of its processes.
 
 Called by machine and leftovers. Works on cgroup v1 and hybrid mounts, where each hierarchy is a mount of its own. The
 same code serves a plain cgroup v2 machine, where the one hierarchy needs its controllers handed down first; that
@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from primetime.drivers.nspawn.state import DEFAULT_WEIGHT
 from primetime.errors import PrimetimeError
 
 # name=systemd and cgroup2 as well: systemd in a host makes its groups under the one it finds itself in, and two hosts
 # in the same one would take each other's services for their own.
 _V1_WANTED = {"memory", "cpu", "name=systemd"}
-_DEFAULT_SHARES = 1024  # the kernel's own, for one host; `cpus` scales it
-_DEFAULT_WEIGHT = 100
+_SHARES_PER_WEIGHT = 10.24  # v1's default is 1024 shares where v2's is a weight of 100
+_PERIOD_US = 100_000  # the kernel's own: a capped host waits for the rest of a period once it has had its part
 KILL_TIMEOUT_S = 10
 
 
@@ -52,13 +53,13 @@ def parse_mounts(mountinfo: str) -> Iterator[Hierarchy]:
             yield Hierarchy(root, frozenset(found))
 
 
-def make(group: str, memory_mb: int, cpus: float | None) -> list[Path]:
-    """Make `group` in every hierarchy with its caps; its folders.
+def make(group: str, memory_mb: int = 0, cpus: float | None = None, cpu_weight: int = DEFAULT_WEIGHT) -> list[Path]:
+    """Make `group` in every hierarchy with its caps; its folders. `memory_mb` 0 and `cpus` None are no cap.
 
     A host's first process belongs in `first` below them and nspawn in `host`: in cgroup v2 a group that hands
     controllers down has no processes of its own.
     """
-    folders, capped = [], memory_mb == 0
+    folders, capped, throttled = [], memory_mb == 0, cpus is None
     for hierarchy in hierarchies():
         folder = hierarchy.root / group
         for child in ("first", "host"):
@@ -67,10 +68,15 @@ def make(group: str, memory_mb: int, cpus: float | None) -> list[Path]:
         if not hierarchy.controllers:
             _hand_down(hierarchy.root, folder)
         capped = _cap_memory(folder, memory_mb) or capped
-        _share_cpu(folder, cpus)
+        throttled = _cap_cpu(folder, cpus) or throttled
+        _weigh_cpu(folder, cpu_weight)
     if not capped:
         raise PrimetimeError(
             f"This kernel has no memory controller for {group}: boot it with cgroup_enable=memory, or give memory_mb 0"
+        )
+    if not throttled:
+        raise PrimetimeError(
+            f"This kernel cannot cap the CPU of {group}: it needs CONFIG_CFS_BANDWIDTH, or leave `cpus` out"
         )
     return folders
 
@@ -100,10 +106,25 @@ def _cap_memory(folder: Path, memory_mb: int) -> bool:
     return False
 
 
-def _share_cpu(folder: Path, cpus: float | None) -> None:
-    for file, default in (("cpu.shares", _DEFAULT_SHARES), ("cpu.weight", _DEFAULT_WEIGHT)):
-        if (folder / file).exists():
-            (folder / file).write_text(str(max(2, round(default * (cpus or 1)))))
+def _cap_cpu(folder: Path, cpus: float | None) -> bool:
+    """The same for the cap on CPU time."""
+    quota = None if cpus is None else max(1000, round(cpus * _PERIOD_US))  # the kernel takes no less than 1 ms
+    if (folder / "cpu.max").exists():
+        (folder / "cpu.max").write_text(f"{'max' if quota is None else quota} {_PERIOD_US}")
+        return True
+    if (folder / "cpu.cfs_quota_us").exists():
+        (folder / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
+        (folder / "cpu.cfs_quota_us").write_text(str(-1 if quota is None else quota))
+        return True
+    return False
+
+
+def _weigh_cpu(folder: Path, weight: int) -> None:
+    """What a host gets beside the others when there is not enough for all."""
+    if (folder / "cpu.weight").exists():
+        (folder / "cpu.weight").write_text(str(weight))
+    if (folder / "cpu.shares").exists():
+        (folder / "cpu.shares").write_text(str(max(2, round(weight * _SHARES_PER_WEIGHT))))
 
 
 def folders(group: str) -> list[Path]:
@@ -115,9 +136,9 @@ def processes(group: str) -> set[int]:
     """The processes in `group` and below."""
     found: set[int] = set()
     for folder in folders(group):
-        for path in folder.rglob("cgroup.procs"):
-            with contextlib.suppress(OSError):  # the group went away, or may not be read (v2, threaded)
-                found.update(int(pid) for pid in path.read_text().split())
+        for place, _, _ in os.walk(folder):  # rglob fails when a group goes away meanwhile
+            with contextlib.suppress(OSError):  # it did, or may not be read (v2, threaded)
+                found.update(int(pid) for pid in Path(place, "cgroup.procs").read_text().split())
     found.discard(0)
     return found
 
@@ -163,11 +184,9 @@ def remove(group: str) -> None:
     deadline = time.monotonic() + KILL_TIMEOUT_S
     while left := folders(group):
         for folder in left:
-            for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+            for place, _, _ in os.walk(folder, topdown=False):
                 with contextlib.suppress(OSError):
-                    path.rmdir()
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+                    Path(place).rmdir()
         if not folders(group):
             return
         if time.monotonic() > deadline:

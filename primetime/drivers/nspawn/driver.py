@@ -16,15 +16,17 @@ from typing import Any
 from libcloud.compute.base import Node, NodeAuthPassword, NodeAuthSSHKey, NodeDriver, NodeImage, NodeLocation, NodeSize
 from libcloud.compute.types import NodeState
 
-from primetime.drivers.nspawn import commands, images, lock, machine, network, ssh
-from primetime.drivers.nspawn.state import NODE_NAME, Network, NodeRecord
+from primetime.drivers.nspawn import commands, faults, images, lock, machine, network, snapshots, ssh
+from primetime.drivers.nspawn.driver_snapshots import SnapshotVerbs
+from primetime.drivers.nspawn.snapshots import NodeSnapshot
+from primetime.drivers.nspawn.state import DEFAULT_WEIGHT, NODE_NAME, Network, NodeRecord
 from primetime.errors import PrimetimeError, UsageError
 
 _SIZES_MB = (256, 512, 1024, 2048, 4096)
 _COMMAND_GRACE_S = 0.2  # a look at the lock by another process holds it for an instant
 
 
-class NspawnNodeDriver(NodeDriver):
+class NspawnNodeDriver(SnapshotVerbs, NodeDriver):
     """Hosts by systemd-nspawn on this machine. The key is the network's name: a topology's."""
 
     name = "systemd-nspawn"
@@ -58,12 +60,16 @@ class NspawnNodeDriver(NodeDriver):
         """Common sizes; `ex_size` makes any other."""
         return [self.ex_size(memory_mb) for memory_mb in _SIZES_MB]
 
-    def ex_size(self, memory_mb: int, cpus: float | None = None) -> NodeSize:
-        """A cap on memory (0: none) and a share of the CPU: with `cpus` 2, twice that of a host with 1."""
-        size_id = f"{memory_mb}mb" if cpus is None else f"{memory_mb}mb-{cpus:g}cpu"
-        return NodeSize(
-            id=size_id, name=size_id, ram=memory_mb, disk=0, bandwidth=0, price=0, driver=self, extra={"cpus": cpus}
-        )
+    def ex_size(self, memory_mb: int, cpus: float | None = None, cpu_weight: int = DEFAULT_WEIGHT) -> NodeSize:
+        """Caps on memory (0: none) and CPU (`cpus` 0.5: half of one; None: none), and a weight from 1 to 10000.
+
+        When the CPU is short, a host of weight 200 gets twice what one of 100 gets.
+        """
+        cap = "" if cpus is None else f"-{cpus:g}cpu"
+        weight = "" if cpu_weight == DEFAULT_WEIGHT else f"-weight{cpu_weight}"
+        size_id = f"{memory_mb}mb{cap}{weight}"
+        extra = {"cpus": cpus, "cpu_weight": cpu_weight}
+        return NodeSize(id=size_id, name=size_id, ram=memory_mb, disk=0, bandwidth=0, price=0, driver=self, extra=extra)
 
     def list_nodes(self) -> list[Node]:
         """The network's nodes; whether they run is looked up, never remembered."""
@@ -79,11 +85,13 @@ class NspawnNodeDriver(NodeDriver):
             "console": str(folder / "console.log"),
             "memory_mb": record.memory_mb,
             "cpus": record.cpus,
+            "cpu_weight": record.cpu_weight,
             "image": record.image,
             "image_root": str(Path(record.image_folder) / "root"),
             "labels": dict(record.labels),
             "bridge": self._network.bridge,
             "link": self._network.link(record.address),  # this machine's end of the host's cable
+            "faults": faults.touching(faults.of(self._network), record.name),
         }
         return Node(
             id=f"{self._network.name}/{record.name}",
@@ -92,7 +100,7 @@ class NspawnNodeDriver(NodeDriver):
             public_ips=[],
             private_ips=[record.address],
             driver=self,
-            size=self.ex_size(record.memory_mb, record.cpus),
+            size=self.ex_size(record.memory_mb, record.cpus, record.cpu_weight),
             image=self._image(record.image),
             extra=extra,
         )
@@ -106,12 +114,20 @@ class NspawnNodeDriver(NodeDriver):
         auth: NodeAuthSSHKey | NodeAuthPassword | None = None,
         ex_address: str | None = None,
         ex_labels: Mapping[str, str] | None = None,
+        ex_snapshot: NodeSnapshot | None = None,
     ) -> Node:
-        """Make and start a host; may be called from several threads. Returns before ssh answers: ex_wait_for_ssh."""
+        """Make and start a host; may be called from several threads. Returns before ssh answers: ex_wait_for_ssh.
+
+        With `ex_snapshot` its disk begins as that snapshot, with a name, address, machine id and host key of its own.
+        """
         if not NODE_NAME.fullmatch(name):
             raise UsageError(f"Node {name!r}: write at most 40 small letters, digits and dashes, no dash at an end")
         commands.require()
-        folder = images.ensure(image.id).folder
+        if ex_snapshot is not None and ex_snapshot.image != image.id:
+            raise UsageError(
+                f"{name}: snapshot {ex_snapshot.name} is of {ex_snapshot.image}, not of {image.id}: name it"
+            )
+        folder = ex_snapshot.image_folder if ex_snapshot else images.ensure(image.id).folder
         self.ex_create_network()
         private, public = ssh.new_key(f"root@{name}")
         with self._network.changing(f"creating {name}"):
@@ -122,14 +138,20 @@ class NspawnNodeDriver(NodeDriver):
                 address=self._network.free_address(name, ex_address),
                 memory_mb=size.ram,
                 cpus=(size.extra or {}).get("cpus"),
+                cpu_weight=(size.extra or {}).get("cpu_weight", DEFAULT_WEIGHT),
                 image=image.id,
                 image_folder=str(folder),
                 labels=dict(ex_labels or {}),
+                layers=self._layers(ex_snapshot),
             )
             self._network.add(record, self._files(record, private, public))
             ssh.write_config(self._network)
         self._start(record)
         return self._node(record)
+
+    def _layers(self, snapshot: NodeSnapshot | None) -> Sequence[str]:
+        """What a new node stands on beside its image. Looked up again, since layers go with their last snapshot."""
+        return () if snapshot is None else snapshots.get(self._network, snapshot.node, snapshot.name).layers
 
     def _files(self, record: NodeRecord, private: str, public: str) -> dict[str, tuple[str, int]]:
         """What a host has of its own before it boots: path → (text, mode)."""
@@ -161,18 +183,18 @@ class NspawnNodeDriver(NodeDriver):
         folder = self._network.node(record.name)
         with machine.alone(folder):
             if machine.leader(folder) is None:
+                snapshots.settle(self._network, record)
                 machine.start(self._network, record)
 
     def stop_node(self, node: Node) -> bool:
         """Shut a node down; its data stay."""
-        return self._end(node, machine.stop)
+        return self._end(self._network.record(node.name), machine.stop)
 
     def ex_kill(self, node: Node) -> bool:
         """SIGKILL a whole host, without a shutdown; its data stay. Peers see its connections close."""
-        return self._end(node, machine.kill)
+        return self._end(self._network.record(node.name), machine.kill)
 
-    def _end(self, node: Node, end: Callable[[Network, NodeRecord], None]) -> bool:
-        record = self._network.record(node.name)
+    def _end(self, record: NodeRecord, end: Callable[[Network, NodeRecord], None]) -> bool:
         ssh.close_master(self._network, record.address)
         with machine.alone(self._network.node(record.name)):
             end(self._network, record)
@@ -184,12 +206,14 @@ class NspawnNodeDriver(NodeDriver):
 
     def destroy_node(self, node: Node) -> bool:
         """Kill a node and remove all of it, data included."""
-        return self._end(node, self._remove)
+        return self._end(self._network.record(node.name), self._remove)
 
     def _remove(self, network: Network, record: NodeRecord) -> None:
         machine.kill(network, record)
         with network.changing(f"destroying {record.name}"):
+            faults.forget(network, record.name)
             network.drop(record.name)
+            snapshots.forget(network, record.name)
             ssh.write_config(network)
 
     def ex_create_network(self) -> dict[str, str]:

@@ -87,7 +87,8 @@ def _mounts(one: Network | None) -> Iterator[str]:
 
 
 def _links(one: Network | None) -> Iterator[str]:
-    ours = re.compile(f"(pt-{one.digest if one else _ANY_DIGEST}|vb-{one.digest if one else _ANY_DIGEST}-[0-9]+)")
+    digest = one.digest if one else _ANY_DIGEST
+    ours = re.compile(f"(pt-{digest}|(vb|td)-{digest}-[0-9]+)")
     for link in network.all_links():
         if ours.fullmatch(link["ifname"]):
             yield f"network link {link['ifname']} exists"
@@ -95,8 +96,8 @@ def _links(one: Network | None) -> Iterator[str]:
 
 def _tables(one: Network | None) -> Iterator[str]:
     for table, _ in network.all_tables():
-        if one is None or table == one.table:
-            yield f"nft table ip {table} exists"
+        if one is None or table.endswith(f" {one.table}"):
+            yield f"nft table {table} exists"
 
 
 def _cgroups(one: Network | None) -> Iterator[str]:

@@ -27,19 +27,23 @@ TAIL_LINES = 15
 
 # The host's first process. It joins its cgroups and says who it is before it does anything else, so that there is never
 # a process of a host that nobody can find. It stays, because nspawn leaves a reboot from within to its caller (133).
-# `lowerdir=root` is relative: the image's path may hold the commas and colons that overlayfs splits at.
+# The image's path may hold the commas and colons that overlayfs splits at, and all options together are one page: so
+# it is bound to a short one, and layers are named as seen from their folder.
 # /run is covered: nspawn leaves folders in /run/systemd behind otherwise.
 _FIRST_PROCESS = """
-node=$1 image=$2 groups=$3
-shift 3
+node=$1 image=$2 groups=$3 layers=$4
+shift 4
 join() { for group in $groups; do echo 0 > "$group/$1/cgroup.procs"; done; }
 join first
 read -r boot < /proc/sys/kernel/random/boot_id
 read -r stat < /proc/$$/stat
 echo "$boot $stat" > "$node/leader"
-cd "$image"
-mount -t overlay overlay -o "lowerdir=root,upperdir=$node/upper,workdir=$node/work" "$node/root"
 mount -t tmpfs tmpfs /run
+mkdir /run/image
+mount --bind "$image/root" /run/image
+if [ "$layers" ]; then cd "$node/../../layers"; fi
+mount -t overlay overlay -o "lowerdir=$layers/run/image,upperdir=$node/upper,workdir=$node/work" "$node/root"
+cd /
 code=133
 while [ $code = 133 ]; do
     code=0
@@ -124,14 +128,15 @@ def start(network: Network, record: NodeRecord) -> None:
         raise PrimetimeError(f"{record.name}: its image {image} is gone: destroy the node and create it again")
     kill(network, record)  # whatever a start or stop that died has left
     (folder / "leader").unlink(missing_ok=True)
-    groups = cgroup.make(network.cgroup(record.name), record.memory_mb, record.cpus)
+    groups = cgroup.make(network.cgroup(record.name), record.memory_mb, record.cpus, record.cpu_weight)
     arguments = [
         f"--network-bridge={network.bridge}",
         f"--machine={network.machine(record.address)}",
         f"--hostname={record.name}",
     ]
+    layers = "".join(f"{layer}:" for layer in reversed(record.layers))
     command = ["setsid", "--fork", "unshare", "--mount", "--propagation", "slave", "sh", "-ec", _FIRST_PROCESS]
-    command += ["primetime-host", str(folder), str(image), " ".join(map(str, groups)), *_NSPAWN, *arguments]
+    command += ["primetime-host", str(folder), str(image), " ".join(map(str, groups)), layers, *_NSPAWN, *arguments]
     with _console(folder).open("ab") as console:
         subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=_ENVIRONMENT, cwd="/", check=True

@@ -210,9 +210,10 @@ def destroy(network: Network) -> None:
             if path.is_socket():
                 ssh.close_master(network, path.name)
         cgroup.kill(network.cgroup())
-        for link in Path("/sys/class/net").glob(f"vb-{network.digest}-*"):
+        for link in Path("/sys/class/net").glob(f"[vt][bd]-{network.digest}-*"):
             commands.attempt("ip", "link", "delete", link.name)
-        commands.attempt("nft", "delete", "table", "ip", network.table)
+        for family in ("ip", "bridge"):
+            commands.attempt("nft", "delete", "table", family, network.table)
         commands.attempt("ip", "link", "delete", network.bridge)
         cgroup.remove(network.cgroup())
         shutil.rmtree(network.run, ignore_errors=True)
@@ -241,12 +242,12 @@ def restore_sysctls() -> None:
 
 
 def all_tables() -> Iterator[tuple[str, str]]:
-    """Our nft tables: (table, name of its network; empty when it does not say)."""
-    for name in re.findall(r"^table ip (primetime_[0-9a-f]{8})$", commands.run("nft", "list", "tables"), re.MULTILINE):
-        comment = re.search(
-            r'comment "primetime ([a-z0-9-]+)"', commands.attempt("nft", "list", "table", "ip", name).stdout
-        )
-        yield name, comment[1] if comment else ""
+    """Our nft tables: (family and table, name of its network; empty when it does not say)."""
+    ours = r"^table ((?:ip|bridge) primetime_[0-9a-f]{8})$"
+    for table in re.findall(ours, commands.run("nft", "list", "tables"), re.MULTILINE):
+        listed = commands.attempt("nft", "list", "table", *table.split()).stdout
+        comment = re.search(r'comment "primetime ([a-z0-9-]+)"', listed)
+        yield table, comment[1] if comment else ""
 
 
 def all_links() -> Iterator[dict[str, Any]]:

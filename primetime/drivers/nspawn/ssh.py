@@ -53,8 +53,8 @@ def write_config(network: Network) -> None:
 
 
 def _host_key(network: Network, record: NodeRecord) -> str:
-    public = network.node(record.name) / "upper" / f"{HOST_KEY}.pub"
-    return " ".join(public.read_text().split()[:2])
+    public = (upper / f"{HOST_KEY}.pub" for upper in network.uppers(record))
+    return " ".join(next(path for path in public if path.is_file()).read_text().split()[:2])
 
 
 def _for_all(network: Network) -> str:

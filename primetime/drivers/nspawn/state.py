@@ -3,6 +3,7 @@
     /var/lib/primetime/<network>/network.json       name and cidr
                                  ssh/               the network's key pair
                                  ssh_config, known_hosts
+                                 layers/, snapshots/    see snapshots.py
                                  nodes/<name>/      node.json, upper, work, root, console.log, leader
     /var/lib/primetime/.gone-<network>/             the same, while it is being removed
     /run/primetime/<network>/                       ssh control sockets
@@ -19,7 +20,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from ipaddress import IPv4Network
@@ -33,6 +34,7 @@ from primetime.paths import RUN, STATE
 # Long enough for people; short enough for a control socket's path (108 bytes) and a host name's label.
 NETWORK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+DEFAULT_WEIGHT = 100  # of the CPU, when it is short: systemd's and the kernel's own
 LOCK_TIMEOUT_S = 60  # the longest holder removes every file of a network's nodes
 
 
@@ -43,10 +45,12 @@ class NodeRecord:
     name: str
     address: str
     memory_mb: int  # 0: no cap
-    cpus: float | None
+    cpus: float | None  # None: no cap
     image: str
     image_folder: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    cpu_weight: int = DEFAULT_WEIGHT
+    layers: Sequence[str] = ()  # of snapshots, oldest first, between the image and the node's own folder
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,10 @@ class Network:
     def link(self, address: str) -> str:
         return f"vb-{self.machine(address)}"
 
+    def tap(self, address: str) -> str:
+        """The port that takes the place of a host's link in the bridge while its cable is slow."""
+        return f"td-{self.machine(address)}"
+
     def cgroup(self, node: str = "") -> str:
         return f"primetime/{self.name}/{node}".rstrip("/")
 
@@ -97,6 +105,18 @@ class Network:
 
     def node(self, name: str) -> Path:
         return self.nodes / name
+
+    @property
+    def layers(self) -> Path:
+        return self.folder / "layers"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.folder / "snapshots"
+
+    def uppers(self, record: NodeRecord) -> list[Path]:
+        """The folders that a node's disk is made of above its image, its own first, then older and older layers."""
+        return [self.node(record.name) / "upper", *(self.layers / layer for layer in reversed(record.layers))]
 
     @property
     def key(self) -> Path:
@@ -194,6 +214,10 @@ class Network:
             shutil.rmtree(new, ignore_errors=True)
             raise
         new.rename(self.node(record.name))
+
+    def rewrite(self, record: NodeRecord) -> None:
+        """Replace what is recorded of a node. Call under `changing`."""
+        write_json(self.node(record.name) / "node.json", asdict(record))
 
     def drop(self, name: str) -> None:
         """Remove a node's folder; its host must be dead."""
