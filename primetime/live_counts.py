@@ -9,7 +9,8 @@ import redis
 
 from primetime.errors import PrimetimeError
 from primetime.inventory import Inventory
-from primetime.shipper.redis_sink import connect
+from primetime.secrets import topology as secrets
+from primetime.shipper.redis_sink import Login, connect
 
 
 def client_of(inventory: Inventory) -> redis.Redis | None:
@@ -17,7 +18,8 @@ def client_of(inventory: Inventory) -> redis.Redis | None:
     if not inventory.topology.in_group("redis"):
         return None
     host, port = inventory.endpoint("redis", "redis")
-    return connect(host=host, port=port)
+    login = Login("controller", lambda: secrets.value(inventory.topology, "redis_controller").text)
+    return connect(login, host=host, port=port)
 
 
 @contextmanager

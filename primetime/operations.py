@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
+import jinja2
 from pyinfra import host, state
 from pyinfra.api import FileUploadCommand, QuoteString, StringCommand, operation
 from pyinfra.api.state import StateStage
@@ -14,6 +17,8 @@ from pyinfra.facts.server import Command
 
 from primetime import debs
 from primetime.debs import DebSet
+from primetime.paths import REPO
+from primetime.secrets.value import Value
 
 
 @operation()
@@ -123,3 +128,32 @@ def remove_other_versions(current: str) -> Generator[StringCommand]:
         yield StringCommand("rm", "-rf", *others)
     else:
         host.noop(f"nothing but {current}")
+
+
+@operation()
+def secret_file(
+    content: Value, dest: str, mode: str, user: str = "root", group: str = "root"
+) -> Generator[StringCommand]:
+    """Have a secret in a file, and nowhere else.
+
+    files.put prints a diff, opens the file to all until it has the right mode, and writes it in place. Here the content
+    goes through standard input (an argument is in /proc for everybody) to a file that is nobody else's from its first
+    byte, and takes its name when it is whole.
+    """
+    text = content.text if content.text.endswith("\n") else f"{content.text}\n"
+    place, new = shlex.quote(dest), shlex.quote(f"{dest}.new")
+    wanted = f"{user} {group} {mode} {hashlib.sha256(text.encode()).hexdigest()}"
+    look = f"stat -c '%U %G %a' {place} 2>/dev/null && sha256sum <{place} | cut -c1-64"
+    found = str(host.get_fact(Command, command=f"{look} || true") or "").split()
+    if found == wanted.split():
+        host.noop(f"{dest} has its secret")
+        return
+    yield StringCommand("mkdir", "-p", shlex.quote(str(Path(dest).parent)))
+    yield StringCommand(f"umask 077 && rm -f {new} && cat >{new}", _stdin=text)
+    yield StringCommand(f"chown {user}:{group} {new} && chmod {mode} {new} && mv {new} {place}")
+
+
+def rendered(template: str, **values: object) -> Value:
+    """A template of the repository as a secret's content; what is undefined is an error."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return Value(template, environment.from_string((REPO / template).read_text()).render(values))

@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from primetime.inventory import live
+from primetime.live_counts import client_of
 from primetime.paths import REPO
+from primetime.topology import load
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,6 +68,12 @@ class Demo(Bench):
     def endpoint(self, name: str) -> tuple[str, int]:
         host, _, port = self.result["endpoints"][name].rpartition(":")
         return host, int(port)
+
+    def redis(self) -> redis.Redis:
+        """The demo's Redis, as the controlling machine logs in."""
+        client = client_of(live(load(str(self.topology))))
+        assert client
+        return client
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A Redis of a test's own, on a socket in its folder, with the settings that matter to the counts."""
+"""A Redis of a test's own, on a socket in its folder, with the settings that matter to the counts, and its users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import redis
 
-from primetime.shipper.redis_sink import connect
+from primetime.operations import rendered
+from primetime.secrets.value import Value
+from primetime.shipper.redis_sink import Login, connect
 
 
 def free_port() -> int:
@@ -25,13 +27,25 @@ class RedisServer:
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder, self._port = folder, port
         self.socket = folder / "redis.sock"
+        self.users = folder / "users.acl"
+        self.password = folder / "redis.password"  # the shipper's
+        self.set_password("of a test")
         self.start()
+
+    def set_password(self, text: str) -> None:
+        """The role's users, all with this password, beside `test` who may do everything; `reload` makes it so."""
+        self.password.write_text(f"{text}\n")
+        hashes = {user: Value(user, text).sha256 for user in ("shipper", "monitoring", "controller")}
+        lines = rendered("templates/redis/users.acl.j2", **hashes).text.splitlines()
+        users = [line for line in lines if line.startswith("user ")]
+        self.users.write_text("\n".join([*users, f"user test reset on #{Value('', 'test').sha256} ~* &* +@all"]) + "\n")
 
     def start(self) -> None:
         settings = {
             "port": str(self._port),
             "bind": "127.0.0.1",
             "unixsocket": str(self.socket),
+            "aclfile": str(self.users),
             "dir": str(self.folder),
             "save": "",
             "appendonly": "yes",
@@ -50,8 +64,11 @@ class RedisServer:
                 assert time.monotonic() < until
                 time.sleep(0.02)
 
-    def client(self) -> redis.Redis:
-        return connect(unix_socket_path=str(self.socket))
+    def client(self, user: str = "test") -> redis.Redis:
+        return connect(self.login(user), unix_socket_path=str(self.socket))
+
+    def login(self, user: str) -> Login:
+        return Login(user, (lambda: "test") if user == "test" else self.password.read_text)
 
     def kill(self) -> None:
         self._process.kill()

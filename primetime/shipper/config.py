@@ -12,7 +12,10 @@ from primetime.errors import PrimetimeError
 
 @dataclass(frozen=True)
 class Config:
-    """/etc/primetime/shipper/shipper.toml. An empty `redis_host` means: there is no Redis to count in."""
+    """/etc/primetime/shipper/shipper.toml. An empty `redis_host` means: there is no Redis to count in.
+
+    `redis_password` is the file that has it, read at each login.
+    """
 
     spool: Path
     run: Path
@@ -24,6 +27,8 @@ class Config:
     dead_letters: int
     redis_host: str
     redis_port: int
+    redis_user: str
+    redis_password: Path
     redis_lanes: int
     redis_batch_events: int
     redis_grace_s: float
@@ -44,4 +49,4 @@ def load(path: Path) -> Config:
     wanted = {field.name for field in fields(Config)}
     if wrong := wanted ^ values.keys():
         raise PrimetimeError(f"{path}: {', '.join(sorted(wrong))}: missing or unknown: converge this host again")
-    return Config(**{**values, "spool": Path(values["spool"]), "run": Path(values["run"])})
+    return Config(**{**values, **{name: Path(values[name]) for name in ("spool", "run", "redis_password")}})

@@ -29,10 +29,30 @@ LOOK_AGAIN_S = 2.0
 FENCED = 2  # an answer of apply.lua
 
 
-def connect(**where: Any) -> redis.Redis:
+class Login(redis.CredentialProvider):
+    """A user and where its password is read at each login, so that a new one needs no restart and none is kept here."""
+
+    def __init__(self, user: str, read: Callable[[], str]) -> None:
+        self._user, self._read = user, read
+
+    def get_credentials(self) -> tuple[str, str]:
+        try:
+            return self._user, self._read().rstrip("\n")
+        except OSError as error:
+            raise redis.AuthenticationError(f"no password for {self._user}: {error}") from error
+
+
+def connect(login: Login, **where: Any) -> redis.Redis:
     """A client that does not repeat calls itself: the sink does, and says so."""
     retry = Retry(NoBackoff(), 0)
-    return redis.Redis(**where, socket_timeout=30, socket_connect_timeout=5, retry=retry, decode_responses=True)
+    return redis.Redis(
+        **where,
+        credential_provider=login,
+        socket_timeout=30,
+        socket_connect_timeout=5,
+        retry=retry,
+        decode_responses=True,
+    )
 
 
 def script(client: redis.Redis) -> Any:

@@ -20,7 +20,7 @@ from primetime.shipper import reports, status
 from primetime.shipper.config import Config
 from primetime.shipper.hbase_sink import HbaseSink
 from primetime.shipper.lane import Courtesy, Lane, Sink
-from primetime.shipper.redis_sink import RedisSink, connect
+from primetime.shipper.redis_sink import Login, RedisSink, connect
 from primetime.shipper.spool import Spool
 from primetime.shipper.warden import Warden
 
@@ -59,7 +59,11 @@ def make_sink(config: Config, lane: str) -> Sink:
     if lane.startswith(reports.REDIS):
         return RedisSink(
             spool,
-            connect(host=config.redis_host, port=config.redis_port),
+            connect(
+                Login(config.redis_user, config.redis_password.read_text),
+                host=config.redis_host,
+                port=config.redis_port,
+            ),
             mine=lambda segment: segment.worker % config.redis_lanes == number,
             batch_events=config.redis_batch_events,
             grace_s=config.redis_grace_s,

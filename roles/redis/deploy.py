@@ -1,13 +1,23 @@
 """Redis: Debian's server under a unit and a configuration of ours."""
 
+from collections.abc import Callable
+
+from pyinfra import host
 from pyinfra.api import deploy
+from pyinfra.api.operation import OperationMeta
+from pyinfra.facts.server import Command
 from pyinfra.operations import apt, files, systemd
 
 from primetime import here
+from primetime.operations import rendered, secret_file
 from primetime.pending import reload_due, restart_due
 from roles.redis.settings import Redis
 
 DATA = "/var/lib/primetime-redis"
+CONFIG = "/etc/primetime/redis/redis.conf"
+USERS = "/etc/primetime/redis/users.acl"
+SCRIPT = "/etc/primetime/redis/users"
+LOADED = "/run/primetime-redis/users.acl"  # what SCRIPT makes of USERS
 
 
 @deploy("Redis")
@@ -18,10 +28,26 @@ def redis() -> None:
     config = files.template(
         name="Write redis.conf",
         src="templates/redis/redis.conf.j2",
-        dest="/etc/primetime/redis/redis.conf",
+        dest=CONFIG,
         user="redis",
         group="redis",
         mode="640",
+        redis=settings,
+        address=here.address(),
+    )
+    users = secret_file(
+        name="Write Redis' users",
+        content=rendered("templates/redis/users.acl.j2", **_hashes()),
+        dest=USERS,
+        group="redis",
+        mode="640",
+    )
+    script = files.template(
+        name="Write what gives Redis its users",
+        src="templates/redis/users.sh.j2",
+        dest=SCRIPT,
+        mode="755",
+        users=USERS,
         redis=settings,
         address=here.address(),
     )
@@ -32,6 +58,7 @@ def redis() -> None:
         mode="644",
         data=DATA,
         within=here.network(),
+        script=SCRIPT,
     )
     files.directory(name="Make the data folder", path=DATA, user="redis", group="redis", mode="750")
     systemd.daemon_reload(name="Read the changed Redis unit", _if=reload_due("primetime-redis", unit))
@@ -39,6 +66,18 @@ def redis() -> None:
         name="Restart Redis on its new configuration",
         service="primetime-redis",
         restarted=True,
-        _if=restart_due("primetime-redis", config, unit, reads="/etc/primetime/redis"),
+        _if=restart_due("primetime-redis", config, unit, script, reads=CONFIG),
     )
     systemd.service(name="Keep Redis running", service="primetime-redis", running=True, enabled=True)
+    systemd.service(name="Load Redis' changed users", service="primetime-redis", reloaded=True, _if=_load_due(users))
+
+
+def _load_due(written: OperationMeta) -> Callable[[], bool]:
+    """Users were `written`, now or by a run that ended before it could load them."""
+    late = bool(host.get_fact(Command, command=f"find {USERS} -newer {LOADED} -print -quit 2>/dev/null || true"))
+    return lambda: late or written.did_change()
+
+
+def _hashes() -> dict[str, str]:
+    """User → the SHA-256 of its password."""
+    return {user: here.secret(f"redis_{user}").sha256 for user in ("shipper", "monitoring", "controller")}

@@ -7,7 +7,7 @@ from pyinfra.api import deploy
 from pyinfra.operations import files, systemd
 
 from primetime import here
-from primetime.operations import remove_other_versions, system_group, system_user, unpack_tar
+from primetime.operations import remove_other_versions, secret_file, system_group, system_user, unpack_tar
 from primetime.pending import reload_due, restart_due
 from primetime.settings import from_data
 from roles.collector.settings import Collector
@@ -16,6 +16,7 @@ from roles.redis.settings import Redis
 from roles.shipper.settings import Shipper
 
 CONFIG = "/etc/primetime/shipper/shipper.toml"
+REDIS_PASSWORD = "/etc/primetime/shipper/redis.password"
 SPOOL_GROUP = "primetime-spool"
 
 
@@ -27,6 +28,15 @@ def shipper() -> None:
     system_group(name="Make the group that shares the spool", group=SPOOL_GROUP)
     system_user(name="Make the shipper's user", user="shipper", groups=[SPOOL_GROUP])
     unpack_tar(name="Unpack the shipper's bundle", tar=tar, into=bundle)
+    if here.peers("redis"):
+        secret_file(  # read at each login: a new one needs no restart
+            name="Write the shipper's password for Redis",
+            content=here.secret("redis_shipper"),
+            dest=REDIS_PASSWORD,
+            user="shipper",
+            group="shipper",
+            mode="400",
+        )
     config = files.template(
         name="Write shipper.toml",
         src="templates/shipper/shipper.toml.j2",
@@ -38,6 +48,7 @@ def shipper() -> None:
         hbase_port=from_data(HbaseThrift, host.data).port,
         redis=_first("redis", ""),
         redis_port=from_data(Redis, host.data).port,
+        redis_password=REDIS_PASSWORD,
     )
     unit = files.template(
         name="Write the shipper's unit",

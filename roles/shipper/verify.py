@@ -23,6 +23,12 @@ def test_it_runs_as_its_own_user(host: Any) -> None:
     assert host.check_output("stat -c %%U /proc/%s", _main_pid(host)) == "shipper"
 
 
+def test_its_password_is_readable_by_it_alone(host: Any, node: Any) -> None:
+    if node.peers("redis"):
+        password = host.file("/etc/primetime/shipper/redis.password")
+        assert (password.mode, password.user) == (0o400, "shipper")
+
+
 def test_it_may_write_to_the_spool(host: Any) -> None:
     assert "primetime-spool" in host.user("shipper").groups
 

@@ -9,8 +9,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import redis
-
 from primetime.event import row_key, ulid
 from primetime.hbase import Hbase
 from primetime.paths import REPO
@@ -52,8 +50,7 @@ def test_a_posted_event_comes_back_with_its_very_bytes(demo: Demo) -> None:
 
 def test_redis_counts_what_hbase_stores(demo: Demo) -> None:
     stored = demo.json("events", SHOW)["events"]
-    host, port = demo.endpoint("redis")
-    client = redis.Redis(host, port)
+    client = demo.redis()
     wait_for(lambda: int(client.get(f"total:{SHOW}") or 0) == stored, f"{stored} events counted in Redis")
 
 

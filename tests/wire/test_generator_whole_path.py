@@ -42,6 +42,8 @@ def shipper(folder: Path, spool: Path, gateway: GatewayServer) -> Iterator[None]
         "hbase_port": gateway.port,
         "redis_host": "",
         "redis_port": 0,
+        "redis_user": "",
+        "redis_password": "",
     }
     path = folder / "shipper.toml"
     path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in (knobs | places).items()))

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from primetime.shipper.feed import QUARTER_MS
-from primetime.shipper.redis_sink import RedisSink
+from primetime.shipper.redis_sink import Login, RedisSink, connect
 from primetime.shipper.spool import Spool
 from tests.redis_server import RedisServer
 from tests.shipping import RECEIVED_MS, SHOW, SPOOL, Killed, Writer, event, record, vote
@@ -37,9 +37,19 @@ def client(server: RedisServer) -> Iterator[redis.Redis]:
     client.close()
 
 
+def as_shipper(client: redis.Redis) -> redis.Redis:
+    """A client of the same server that may do what the shipper may, and no more."""
+    if isinstance(client, Cut):
+        return client
+    where = client.connection_pool.connection_kwargs
+    return connect(
+        Login("shipper", Path(where["path"]).with_name("redis.password").read_text), unix_socket_path=where["path"]
+    )
+
+
 def count(spool: Path, client: redis.Redis, until: str = "2:0", **options: Any) -> RedisSink:
     """Run a sink until worker 0's position is `until`; what failed is repeated."""
-    sink = RedisSink(Spool(spool), client, **{"batch_events": 3, "settle_s": 0, **options})
+    sink = RedisSink(Spool(spool), as_shipper(client), **{"batch_events": 3, "settle_s": 0, **options})
     go_on(sink, client, until)
     return sink
 
@@ -100,7 +110,9 @@ class Cut(redis.Redis):
 
 
 def cut(server: RedisServer, at: int, answer_lost: bool, failure: type[Exception]) -> Cut:
-    client = Cut(unix_socket_path=str(server.socket), decode_responses=True)
+    client = Cut(
+        unix_socket_path=str(server.socket), decode_responses=True, credential_provider=server.login("shipper")
+    )
     client.at, client.answer_lost, client.failure = at, answer_lost, failure
     return client
 
@@ -146,7 +158,7 @@ def test_a_call_that_failed_is_made_again_and_counts_once(
 
 def test_two_sinks_at_once_count_each_event_once(tmp_path: Path, client: redis.Redis) -> None:
     scene(tmp_path)
-    sinks = [RedisSink(Spool(tmp_path), client, batch_events=3) for _ in range(2)]
+    sinks = [RedisSink(Spool(tmp_path), as_shipper(client), batch_events=3) for _ in range(2)]
     deadline = time.monotonic() + 20
     while client.get(POSITION) != "2:0" and time.monotonic() < deadline:
         for sink in sinks:
@@ -160,7 +172,7 @@ def test_a_redis_that_comes_back_counts_on_from_its_own_position(tmp_path: Path)
     spool.mkdir()
     scene(spool)
     client = server.client()
-    sink = RedisSink(Spool(spool), client, batch_events=3)
+    sink = RedisSink(Spool(spool), as_shipper(client), batch_events=3)
     sink.step()
     server.kill()
     with pytest.raises(redis.RedisError):
@@ -300,7 +312,7 @@ def test_any_string_may_name_user_type_poll_and_choice(tmp_path: Path, client: r
 
 def test_a_full_redis_refuses_and_goes_on_when_there_is_room(tmp_path: Path, client: redis.Redis) -> None:
     scene(tmp_path)
-    sink = RedisSink(Spool(tmp_path), client, batch_events=3)
+    sink = RedisSink(Spool(tmp_path), as_shipper(client), batch_events=3)
     sink.step()
     half = counts(client)
     client.config_set("maxmemory", "1")

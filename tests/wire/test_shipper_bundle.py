@@ -47,7 +47,8 @@ def test_it_ships_with_nothing_but_a_plain_python(built: Path, tmp_path: Path, r
             "dead_letters": 10,
             "redis_host": "127.0.0.1",
         },
-        **{"redis_port": redis_port, "redis_lanes": 1, "redis_batch_events": 10, "redis_grace_s": 60.0},
+        **{"redis_port": redis_port, "redis_user": "shipper", "redis_password": str(tmp_path / "redis.password")},
+        **{"redis_lanes": 1, "redis_batch_events": 10, "redis_grace_s": 60.0},
         **{"redis_nice": 19, "redis_waits_s": 10.0, "poll_active_ms": 5, "poll_idle_ms": 50},
     }
     config = tmp_path / "shipper.toml"

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from primetime.shipper.config import Config
 from tests.hbase_gateway import GatewayServer
@@ -50,6 +52,8 @@ class Shipper:
             dead_letters=10_000,
             redis_host="127.0.0.1",
             redis_port=self.redis_port,
+            redis_user="shipper",
+            redis_password=self.redis_folder / "redis.password",
             redis_lanes=1,
             redis_batch_events=100,
             redis_grace_s=3600,
@@ -58,7 +62,8 @@ class Shipper:
             poll_active_ms=5,
             poll_idle_ms=50,
         )
-        values = {**vars(config), "spool": str(self.spool), "run": str(self.run), **changes}
+        paths = {name: str(value) for name, value in vars(config).items() if isinstance(value, Path)}
+        values = {**vars(config), **paths, **changes}
         self.config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
 
     def start_redis(self) -> None:
@@ -338,3 +343,35 @@ def test_a_wrong_configuration_is_a_sentence(shipper: Shipper, text: str | None,
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_new_password_is_taken_without_a_restart_and_nothing_is_lost(shipper: Shipper) -> None:
+    fill(shipper.spool, 1, workers=1)
+    shipper.gateway.start()
+    shipper.start_redis()
+    shipper.start()
+    wait_for(lambda: shipper.counted() == 50)
+    assert shipper.redis
+    old = shipper.redis.password.read_text()
+    shipper.redis.set_password("another one")
+    shipper.redis.password.write_text(old)  # Redis knows the new one before the shipper's file has it
+    with closing(shipper.redis.client()) as client:
+        client.acl_load()
+        client.client_kill_filter(user="shipper")
+    Writer(shipper.spool, 2).write(*(event(number) for number in range(50, 100))).seal()
+    wait_for(lambda: "invalid username-password" in (shipper.status()["sinks"]["redis"]["last_error"] or ""))
+    assert shipper.counted() == 50
+    shipper.redis.set_password("another one")
+    wait_for(lambda: shipper.counted() == 100)
+    assert shipper.status()["restarts"] == 0
+
+
+def test_the_shipper_s_user_can_do_nothing_but_ship(shipper: Shipper) -> None:
+    shipper.start_redis()
+    assert shipper.redis
+    with closing(shipper.redis.client("shipper")) as client:
+        for words in (["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["GET", "other"], ["SET", "fence", "x"]):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*words)
+    with closing(redis.Redis(port=shipper.redis_port)) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
