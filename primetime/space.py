@@ -10,11 +10,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from primetime.paths import RUN, STATE, cache, home
+from primetime.paths import STATE, cache, home
 
 FULL_MB = 32  # less than this is what a writer that gave up may have left
 ENOUGH_MB = 1000  # a first demo writes no more than this to any one place
-_WORDS = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
+_UPLOAD = "size mismatch in put"  # paramiko's words: sftp's own answer to a full disk is only "Failure"
+_WORDS = (*(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)), _UPLOAD)
 
 
 def is_meant(error: BaseException) -> bool:
@@ -24,16 +25,26 @@ def is_meant(error: BaseException) -> bool:
     return any(word in str(error) for word in _WORDS)
 
 
+def hint(complaint: str) -> str:
+    """The sentence, for a complaint that may or may not be about space; empty when nothing points to a full disk."""
+    return sentence() if _full() or is_meant(RuntimeError(complaint)) else ""
+
+
 def sentence() -> str:
     """What is full here, and the next step."""
-    places = (cache(), STATE, home(), RUN, Path(tempfile.gettempdir()))
-    full = {str(path): free for path in places if (free := free_mb(path)) < FULL_MB}
+    full = _full()
     if not full:
         return (
             "no disk of this machine is full now: if a host is named above, look with bin/primetime ssh NODE -- df -h"
         )
     where = ", ".join(f"{path} ({free} MB left)" for path, free in full.items())
     return f"the disk is full at {where}: free {ENOUGH_MB:,} MB there, then run the same again: it goes on from here"
+
+
+def _full() -> dict[str, int]:
+    """Place → MB left there, of those that have none to speak of."""
+    places = (cache(), STATE, home(), Path(tempfile.gettempdir()))
+    return {str(path): free for path in places if (free := free_mb(path)) < FULL_MB}
 
 
 def free_mb(path: Path) -> int:

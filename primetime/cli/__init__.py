@@ -43,8 +43,8 @@ def main() -> NoReturn:
         sys.exit(import_module(f"primetime.cli.{arguments.verb}").run(arguments, console))
     except PrimetimeError as error:
         console.complain(f"primetime: {error}")
-        if space.is_meant(error):
-            console.complain(f"primetime: {space.sentence()}")
+        if hint := space.hint(str(error)):
+            console.complain(f"primetime: {hint}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         console.complain("primetime: stopped by Ctrl-C; the same command goes on from here, `down` removes all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from primetime import space
 from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.converge import ConvergeReport, converge
@@ -47,4 +48,7 @@ def tell(console: Console, report: ConvergeReport, *, dry: bool) -> None:
     else:
         console.say("no changes")
     if report.failures:
-        console.complain(f"primetime: {report.complaint()}")
+        complaint = report.complaint()
+        console.complain(f"primetime: {complaint}")
+        if hint := space.hint(complaint):
+            console.complain(f"primetime: {hint}")

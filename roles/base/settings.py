@@ -17,6 +17,7 @@ class Base:
     ssh_port: int = 22
     package_ports: tuple[int, ...] = (80, 443)  # to mirrors outside the cluster's network; nothing else leaves it
     apt_wait_s: int = 120  # the apt of a converge that was killed goes on for as long as its largest package
+    free_disk_mb: int = 200  # an upgrade of a large package, twice: below, apt is left half done and segments refused
     journal_max_mb: int = 64  # a test host's disk is its controlling machine's; a day's warnings fit in this
 
     def exposes(self) -> list[Endpoint]:

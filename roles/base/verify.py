@@ -2,12 +2,26 @@
 
 from typing import Any
 
+from roles.base.settings import Base
+
 GROUP = "base"
 
 
 def test_every_node_of_the_topology_resolves(host: Any, node: Any) -> None:
     for peer in node.peers("base"):
         assert peer.address in host.check_output("getent hosts %s", peer.name)
+
+
+def test_its_disks_have_room(host: Any, node: Any) -> None:
+    """free_disk_mb of each, or a tenth where a whole disk is not much more than that."""
+    wanted_mb = node.mine(Base).free_disk_mb
+    short = []
+    for line in host.run("df -Pm -x devtmpfs").stdout.splitlines()[1:]:
+        _, size_mb, _, free_mb, _, place = line.split(maxsplit=5)
+        virtual = place.startswith(("/dev", "/proc", "/run", "/sys"))
+        if not virtual and int(free_mb) < min(wanted_mb, max(1, int(size_mb) // 10)):
+            short.append(f"{place} has {free_mb} MB left of {size_mb}")
+    assert not short, ", ".join(short)
 
 
 def test_the_journal_has_a_limit(host: Any) -> None:
