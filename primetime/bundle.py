@@ -45,7 +45,7 @@ def ensure(progress: Progress = lambda _: None) -> Path:
             progress("building the shipper's bundle")
             with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as making:
                 tree = Path(making) / "tree"
-                _install_wheels(tree)
+                shutil.copytree(_wheels(), tree)
                 for path in _sources():
                     target = tree / "primetime" / path.relative_to(REPO / "primetime")
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +68,17 @@ def _sources() -> Iterator[Path]:
         top = REPO / "primetime" / name
         paths = [top] if top.is_file() else sorted(top.rglob("*"))
         yield from (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _wheels() -> Path:
+    """The locked wheels, unpacked; kept by themselves, since our code changes without them, also offline."""
+    folder = cache() / "wheels" / hashlib.sha256(PYTHON.encode() + LOCK.read_bytes()).hexdigest()[:12]
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as making:
+            _install_wheels(Path(making) / "tree")
+            (Path(making) / "tree").rename(folder)
+    return folder
 
 
 def _install_wheels(tree: Path) -> None:

@@ -41,6 +41,7 @@ class NspawnNodeDriver(SnapshotVerbs, NodeDriver):
         self._cidr = IPv4Network(ex_cidr) if ex_cidr else None
         self._made = False
         self._making = threading.Lock()
+        self._ensured: dict[str, images.Image] = {}  # every host of a command stands on one, and is told of it once
 
     def list_images(self, location: object = None) -> list[NodeImage]:
         """The releases that hosts can be made of; each is built when it is first needed."""
@@ -49,7 +50,11 @@ class NspawnNodeDriver(SnapshotVerbs, NodeDriver):
     def ex_ensure_image(self, release: str, progress: Callable[[str], None] | None = None) -> NodeImage:
         """Build the image of a release unless it is there; `progress` gets a line per stage."""
         commands.require()
-        return self._image(release, [images.ensure(release, progress)])
+        self._ensured[release] = images.ensure(release, progress)
+        return self._image(release, [self._ensured[release]])
+
+    def _image_of(self, release: str) -> images.Image:
+        return self._ensured.get(release) or images.ensure(release)
 
     def _image(self, release: str, built: Sequence[images.Image] | None = None) -> NodeImage:
         built = images.built(release) if built is None else built
@@ -127,7 +132,7 @@ class NspawnNodeDriver(SnapshotVerbs, NodeDriver):
             raise UsageError(
                 f"{name}: snapshot {ex_snapshot.name} is of {ex_snapshot.image}, not of {image.id}: name it"
             )
-        folder = ex_snapshot.image_folder if ex_snapshot else images.ensure(image.id).folder
+        folder = Path(ex_snapshot.image_folder) if ex_snapshot else self._image_of(image.id).folder
         self.ex_create_network()
         private, public = ssh.new_key(f"root@{name}")
         with self._network.changing(f"creating {name}"):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from primetime.children import bound
-from primetime.drivers.nspawn import commands, lock, state
+from primetime.drivers.nspawn import commands, lock, sources, state
 from primetime.drivers.nspawn.recipe import Recipe
 from primetime.drivers.nspawn.state import Network
 from primetime.errors import PrimetimeError, UsageError
@@ -64,14 +64,27 @@ def ensure(release: str, progress: Progress | None = None) -> Image:
     with lock.held(_place() / f"{release}.lock", f"building {release}", BUILD_TIMEOUT_S) as fd:
         if found := _current(release, recipe):  # another process built it while this one waited
             return found
+        older = built(release, recipe) or _alike(release, recipe)
         try:
+            if older and not sources.mirror_answers(recipe.sources):
+                raise PrimetimeError("This machine's Debian mirror does not answer")
             return _build(release, recipe, tell, fd)
         except PrimetimeError as error:
-            older = built(release, recipe)
             if not older:
                 raise
-            tell(f"{error}; going on with {older[0].folder.name}, whose package lists are old")
+            age_days = (time.time() - older[0].built_s) / 86_400
+            tell(f"{error}: going on with the {release} image of the cache, {age_days:.0f} days old")
             return older[0]
+
+
+def _alike(release: str, recipe: Recipe) -> list[Image]:
+    """Images of the same content, brought in a cache from a machine with other sources; newest first."""
+    images = built(release)
+    return [image for image in images if _record(image.folder).get("content") == recipe.content]
+
+
+def _record(folder: Path) -> dict[str, object]:
+    return state.read_json(folder / "image.json") or {}
 
 
 def _place() -> Path:
@@ -99,7 +112,7 @@ def _build(release: str, recipe: Recipe, tell: Progress, lock_fd: int) -> Image:
         shutil.rmtree(temporary, ignore_errors=True)  # it may be what fills the disk
         raise
     size = sum(path.lstat().st_size for path in (temporary / "root").rglob("*") if not path.is_dir())
-    record = {"release": release, "packages": recipe.packages, "built_s": time.time(), "bytes": size}
+    record = {"release": release, "content": recipe.content, "built_s": time.time(), "bytes": size}
     state.write_json(temporary / "image.json", record)
     shutil.rmtree(_place() / name, ignore_errors=True)  # one that lost a part: the cache may be deleted at any time
     temporary.rename(_place() / name)

@@ -115,4 +115,14 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        return _digest(asdict(self))
+
+    @property
+    def content(self) -> str:
+        """What names all of it but where it comes from."""
+        origin = ("sources", "apt", "authorities")
+        return _digest({key: value for key, value in asdict(self).items() if key not in origin})
+
+
+def _digest(value: Mapping[str, object]) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -93,6 +94,14 @@ def for_release(sources: Iterable[Source], codename: str, release: str) -> list[
             suite = f"{release}-{kind}" if kind else release
             lines.append(f"deb [signed-by={KEYRING}] {source.uri} {suite} {' '.join(areas)}")
     return list(dict.fromkeys(lines))
+
+
+def mirror_answers(lines: Iterable[str]) -> bool:
+    """Whether the first of these one-line sources can be read, by way of this machine's own apt settings."""
+    uri, suite = next(iter(lines)).split("] ")[1].split()[:2]
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["timeout", "10", "/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=0", "download-file"]
+        return commands.attempt(*command, f"{uri}/dists/{suite}/InRelease", f"{folder}/InRelease").returncode == 0
 
 
 def machine_apt_options() -> list[str]:
