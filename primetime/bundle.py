@@ -75,6 +75,8 @@ def _wheels() -> Path:
     folder = cache() / "wheels" / hashlib.sha256(PYTHON.encode() + LOCK.read_bytes()).hexdigest()[:12]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for killed in folder.parent.glob(".new-*"):
+            shutil.rmtree(killed)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as making:
             _install_wheels(Path(making) / "tree")
             (Path(making) / "tree").rename(folder)

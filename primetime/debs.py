@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from primetime.children import bound
 from primetime.drivers.nspawn import lock
 from primetime.errors import PrimetimeError
 from primetime.paths import cache
@@ -144,7 +145,7 @@ def _apt(wanted: DebSet, making: Path, lists: Path, words: list[str]) -> subproc
     configuration.write_text("".join(f'{key} "{value}";\n' for key, value in settings.items()))
     environment = {**os.environ, "APT_CONFIG": str(configuration), "LC_ALL": "C"}
     command = ["apt-get", "-q", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return subprocess.run(bound(command), env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
 def _errors(said: str) -> Iterator[str]:
