@@ -28,6 +28,13 @@ def shipper() -> None:
     system_group(name="Make the group that shares the spool", group=SPOOL_GROUP)
     system_user(name="Make the shipper's user", user="shipper", groups=[SPOOL_GROUP])
     unpack_tar(name="Unpack the shipper's bundle", tar=tar, into=bundle)
+    spool_path = from_data(Collector, host.data).spool_path
+    files.directory(
+        name="Make the spool where no collector has made it",  # its sandbox needs the folder before the unit can begin
+        path=spool_path,
+        group=SPOOL_GROUP,
+        mode="2770",
+    )
     if here.peers("redis"):
         secret_file(  # read at each login: a new one needs no restart
             name="Write the shipper's password for Redis",
@@ -43,7 +50,7 @@ def shipper() -> None:
         dest=CONFIG,
         mode="644",
         shipper=settings,
-        spool_path=from_data(Collector, host.data).spool_path,
+        spool_path=spool_path,
         hbase=_first("hbase_thrift", "127.0.0.1"),  # alone on a host it waits for a gateway to appear
         hbase_port=from_data(HbaseThrift, host.data).port,
         redis=_first("redis", ""),
@@ -58,7 +65,7 @@ def shipper() -> None:
         shipper=settings,
         bundle=bundle,
         config=CONFIG,
-        spool_path=from_data(Collector, host.data).spool_path,
+        spool_path=spool_path,
         spool_group=SPOOL_GROUP,
         within=here.network(),
     )
