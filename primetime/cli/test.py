@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import subprocess
 import sys
 
 from primetime import doctor, preflight
-from primetime.console import Console
+from primetime.console import Console, table
 from primetime.drivers.nspawn import leftovers
 from primetime.paths import REPO
 from primetime.topology import load
@@ -17,18 +18,33 @@ CHECKS = (
     ("format", ["ruff", "format", "-q", "--check", "."]),
     ("types", ["mypy"]),
 )
-LOCAL = ("tests/unit", "tests/wire")
-HOSTS = ("tests/machine", "tests/cluster", "tests/fault")
+# What a folder of tests/ is for, by cost. Each runs within 90 minutes with --all, on 2 cores.
+GROUPS = {
+    "unit": "no machine: pure functions, shapes, names",
+    "wire": "our programs against real servers on this machine",
+    "machine": "each role alone on a fresh host; the driver",
+    "cluster": "an event goes in, a row comes out",
+    "fault": "the same, while something is killed",
+    "promises": "each promise broken by hand, and named by verify",
+}
+# They start servers of their own on this machine; the others only make hosts.
+LOCAL = ("unit", "wire")
 # A process and mount namespace that ends with this process, however it ends: nothing that a test started outlives it.
 ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="also what takes long: the whole fault matrix")
+    parser.add_argument("--all", action="store_true", help="also what takes long: every fault, every promise broken")
+    parser.add_argument("--group", action="append", choices=GROUPS, help="these groups only (may be given repeatedly)")
+    parser.add_argument("--list-groups", action="store_true", help="say which groups there are, and run nothing")
+    parser.add_argument("--random", nargs="?", const="", metavar="SEED", help="in random order; the seed is printed")
     parser.add_argument("pytest", nargs=argparse.REMAINDER, help="-- ARGUMENTS...: for pytest, in place of all tests")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.list_groups:
+        console.say(table([(name, what) for name, what in GROUPS.items()], ("group", "what")))
+        return 0
     preflight.require_root("test")
     lacking = preflight.missing(preflight.TEST, preflight.TEST_MODULES)
     preflight.install(lacking, console.progress)
@@ -36,22 +52,45 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for thing in leftovers.sweep("test-"):
         console.complain(f"primetime: removed what an earlier run left: {thing}")
     words = arguments.pytest[1:] if arguments.pytest[:1] == ["--"] else arguments.pytest
-    if not words:
-        for name, command in CHECKS:
-            console.progress(name)
-            done = subprocess.run([sys.executable, "-m", *command], cwd=REPO)
-            if done.returncode:
-                console.complain(f"primetime: {name} failed: see above")
-                return 1
-    long = ["--everything"] if arguments.all else []
     try:
         if words:
-            return _pytest([*long, *words])
-        # units and wires start servers of their own on this machine; the other two only make hosts
-        codes = [_pytest([*long, *folders], alone) for folders, alone in ((LOCAL, ALONE), (HOSTS, ()))]
-        return max(codes)
+            return _pytest([*_options(arguments), *words])
+        return _checks(console) or _groups(arguments)
     finally:
         leftovers.sweep("test-")
+
+
+def _checks(console: Console) -> int:
+    for name, command in CHECKS:
+        console.progress(name)
+        done = subprocess.run([sys.executable, "-m", *command], cwd=REPO)
+        if done.returncode:
+            console.complain(f"primetime: {name} failed: see above")
+            return 1
+    return 0
+
+
+def _groups(arguments: argparse.Namespace) -> int:
+    wanted = arguments.group or list(GROUPS)
+    options = _options(arguments)
+    codes = []
+    if "unit" in wanted:
+        # they share nothing and wait for nothing: as many at a time as there are cores
+        codes.append(_pytest([*options, "-n", "auto", "tests/unit"], ALONE))
+    if "wire" in wanted:
+        codes.append(_pytest([*options, "tests/wire"], ALONE))
+    if hosts := [f"tests/{name}" for name in GROUPS if name in wanted and name not in LOCAL]:
+        codes.append(_pytest([*options, *hosts]))  # in one process, which shares the demo's cluster
+    return max(codes)
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    options = ["--everything"] if arguments.all else []
+    if arguments.random is not None:
+        # a module's tests stay together: they share its hosts
+        seed = arguments.random or str(secrets.randbelow(1_000_000))
+        options += ["--random-order-bucket=module", f"--random-order-seed={seed}"]
+    return options
 
 
 def _pytest(words: list[str], within: tuple[str, ...] = ()) -> int:
