@@ -101,4 +101,4 @@ def _checks(module: ModuleType) -> Iterator[tuple[Callable[..., None], str]]:
 
 
 def _words(check: Callable[..., None]) -> str:
-    return check.__name__.removeprefix("test_").replace("_", " ")
+    return check.__name__.removeprefix("test_").replace("_s_", "'s_").replace("_", " ")

@@ -67,7 +67,7 @@ def verify(
 
 def drifted(drift: ConvergeReport, groups: Collection[str]) -> list[Judgement]:
     """What a dry converge says, as judgements: each operation is a promise to be as converged."""
-    said = [Judgement(failure.host, BASE, ANSWERS, False, failure.said, depth=0) for failure in drift.failures]
+    said = [Judgement(failure.host, BASE, ANSWERS, False, failure.said) for failure in drift.failures]
     for host, operation in drift.changes:
         title, _, name = operation.partition(" | ")
         said.append(Judgement(host, _role(title, groups), f"is as converged: {name or operation}", False))
@@ -87,13 +87,13 @@ def together(judgements: Sequence[Judgement]) -> VerifyReport:
     for j in broken.values():
         depth = roots.get((j.node, j.role), j.depth)
         roots[j.node, j.role] = min(depth, j.depth)
-    unreachable = {j.node for j in broken.values() if j.promise == ANSWERS}
+    unreachable = {j.node for j in broken.values() if j.promise == ANSWERS and j.depth == 0}
 
     def follows(j: Judgement) -> bool:
         if j.node in unreachable:
             return j.promise != ANSWERS
-        # base has no daemon of which the rest of it would ask something
-        return j.role != BASE and j.depth > roots[j.node, j.role]
+        # what else base promises asks nothing of its services, but that a new connection is answered
+        return j.depth > roots[j.node, j.role] and (j.role != BASE or j.promise == ANSWERS)
 
     ordered = sorted(broken.values(), key=lambda j: (j.node, j.role, j.depth))
     failed = tuple(_broken(j) for j in ordered if not follows(j))

@@ -47,6 +47,13 @@ def test_a_host_that_does_not_answer_ssh_is_named_once_and_explains_all_else() -
     assert named(report.following) == [LISTENS.promise]
 
 
+def test_an_sshd_that_was_stopped_is_named_where_the_open_connection_still_serves() -> None:
+    unreachable = ConvergeReport(0, 0, (), (Failure("redis-1", "connect", ""),))
+    stopped = broken("base", "ssh is running", 0)
+    report = together([stopped, *drifted(unreachable, ["base"])])
+    assert (named(report.failed), named(report.following)) == ([stopped.promise], [ANSWERS])
+
+
 def test_drift_is_told_of_the_daemon_by_its_role() -> None:
     changes = (("s", "Base | Keep sshd"), ("s", "HBase tables | Make them"), ("s", "HDFS NameNode | Write it"))
     report = together(drifted(ConvergeReport(3, 10, changes, ()), ["hdfs", "hdfs_namenode", "hbase", "base"]))

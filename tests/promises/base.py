@@ -1,0 +1,41 @@
+"""How the promises of base are broken."""
+
+from roles.base.settings import Base
+from tests.promises.breaking import CONVERGED, Break, changed
+
+RULE = "nft add table inet stranger && nft add chain inet stranger in '{ type filter hook input priority -10; }' &&"
+CONTROLLER = "$(ip -4 route show default | cut -d' ' -f3)"
+MEND = "nft delete table inet stranger"
+LISTENER = "import socket, time; s = socket.create_server((str(), 5)); time.sleep(900)"
+
+BREAKS = {
+    "answers ssh": Break(
+        # it mends itself: nobody gets in to do it
+        "systemd-run -q --on-active=60 --unit=mend-stranger nft delete table inet stranger; "
+        f"{RULE} nft add rule inet stranger in tcp dport {Base().ssh_port} drop",
+        "",
+    ),
+    "every node of the topology resolves": changed(
+        "/etc/hosts", "$ d", f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
+    ),
+    "the journal has a limit": changed(
+        "/etc/systemd/journald.conf.d/primetime.conf", "/SystemMaxUse/ d", f"base: {CONVERGED}*the journal*"
+    ),
+    "the hosts reach what it opens to them and nothing else": Break(
+        f"{RULE} nft add rule inet stranger in ip saddr != {CONTROLLER} tcp dport 1-65535 drop", MEND
+    ),
+    "the controlling machine reaches what it opens to it and nothing else": Break(
+        # TCP's first packet only: the session that does it goes on
+        f"{RULE} nft add rule inet stranger in ip saddr {CONTROLLER} tcp dport != {Base().ssh_port} tcp flags syn drop",
+        MEND,
+    ),
+    "nothing undeclared listens": Break(
+        f"systemd-run -q --unit=stranger python3 -c '{LISTENER}'", "systemctl stop stranger"
+    ),
+    "the firewall in force is the one on disk": Break(
+        "nft insert rule inet primetime input tcp dport 5 accept", "systemctl reload primetime-firewall"
+    ),
+    "is as converged": changed(
+        "/etc/hosts", "$ a # by hand", f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
+    ),
+}

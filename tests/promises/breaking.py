@@ -1,0 +1,146 @@
+"""How promises are broken by hand, and mended again: what the tables of this folder are made of.
+
+A table stands in tests/promises/<role>.py: `BREAKS`, from a promise as `verify` names it to its Break. Services that
+run and are enabled, and endpoints that listen, are broken the same way everywhere (`generic`), unless a table says
+otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from primetime.paths import REPO
+from primetime.settings import known
+from primetime.verify.promises import Promise, role
+from tests.conftest import Demo
+
+CONVERGED = "is as converged: "
+KEPT = "/run/broken"  # what was there before, and copies that are wrong on purpose
+
+
+Way = str | Callable[[Demo], object]
+
+
+@dataclass(frozen=True)
+class Break:
+    """`how` and `mend` are shell commands on the first host of the promise's group.
+
+    `also` are the declared consequences, `role: promise` on the same host or `node: role: promise`, with * for any
+    text: what cannot be kept either, or not for a while. Keep it minimal.
+    """
+
+    how: Way
+    mend: Way
+    also: tuple[str, ...] = ()
+
+
+def way(promise: Promise) -> Break | None:
+    """How a promise is broken; None when nobody has said."""
+    return table(promise.group).get(promise.sentence) or generic(promise)
+
+
+def do(way: Way, demo: Demo, node: str) -> None:
+    """Carry out one of a Break's two ways."""
+    if callable(way):
+        way(demo)
+    elif way:
+        demo.ssh(node, "sh", "-c", way)
+
+
+def table(group: str) -> Mapping[str, Break]:
+    """The table of a group's role, as far as it is the group's own: `hdfs_namenode` in hdfs.py."""
+    head, _, daemon = group.partition("_")
+    if not (REPO / "tests" / "promises" / f"{head}.py").is_file():
+        return {}
+    module = importlib.import_module(f"tests.promises.{head}")
+    found: Mapping[str, Break] = getattr(module, daemon.upper() or "BREAKS", {})
+    return found
+
+
+def generic(promise: Promise) -> Break | None:
+    """Stop, disable, close: the same for each service and endpoint."""
+    kept = f"{promise.role}: {CONVERGED}Keep *"
+    if promise.check.__name__ == "test_is_running":
+        service = promise.given["service"]
+        return Break(f"systemctl stop {service}", f"systemctl start {service}", (kept,))
+    if promise.check.__name__ == "test_is_enabled":
+        service = promise.given["service"]
+        return Break(f"systemctl -q disable {service}", f"systemctl -q enable {service}", (kept,))
+    endpoint = promise.given.get("endpoint") or promise.given.get("elected")
+    if endpoint and endpoint.transport == "tcp":
+        # the kernel takes the listening socket away, and the process goes on without it; UDP's it would leave bound
+        return Break(f"ss -K -ltn sport = :{endpoint.port}", f"systemctl restart {unit(promise.group)}")
+    return None
+
+
+def unit(group: str) -> str:
+    """The first service of a group."""
+    services: tuple[str, ...] = getattr(known()[group], "services", ())
+    return services[0]
+
+
+def changed(file: str, edit: str, *also: str, reload: str = "") -> Break:
+    """Edit a file with sed; `reload` is a command that makes it take effect, and also takes the mended one in."""
+    kept = f"{KEPT}{file}"
+    then = f" && {reload}" if reload else ""
+    return Break(
+        f"install -D /dev/null {kept} && cp -a {file} {kept} && sed -i {shlex.quote(edit)} {file}{then}",
+        f"cp -a {kept} {file}{then}",
+        also,
+    )
+
+
+def mode(path: str, wrong: str, right: str, *also: str) -> Break:
+    """Change a mode."""
+    return Break(f"chmod {wrong} {path}", f"chmod {right} {path}", also)
+
+
+def overridden(service: str, lines: str, *also: str, files: str = "true", after: str = "true") -> Break:
+    """Restart a service with a drop-in that says `lines` (printed by a shell command, in double quotes).
+
+    `files` makes what the lines name; `after` repairs, before the service starts again, what it left as somebody else.
+    """
+    folder = f"/run/systemd/system/{service}.service.d"
+    return Break(
+        f"set -e; {files}; mkdir -p {folder}; {{ echo '[Service]'; {lines}; }} > {folder}/broken.conf; "
+        f"systemctl daemon-reload; systemctl restart {service}",
+        f"systemctl stop {service}; {after}; rm -rf {folder} {KEPT}; "
+        f"systemctl daemon-reload; systemctl start {service}",
+        also,
+    )
+
+
+def commanded(service: str, edit: str, *also: str, files: str = "true") -> Break:
+    """Restart a service with its command edited by sed."""
+    command = f"grep ^ExecStart= /etc/systemd/system/{service}.service"
+    lines = f"echo ExecStart=; {command} | sed {shlex.quote(edit)}"
+    return overridden(service, lines, *also, files=files)
+
+
+def configured(group: str, file: str, edit: str, *also: str) -> Break:
+    """Restart a daemon of ours on a copy of its configuration in which `file` is edited: what is converged stays."""
+    folder = "/etc/primetime/" + role(group)
+    copy = f"{KEPT}/{group}"
+    files = f"mkdir -p {KEPT}; rm -rf {copy}; cp -a {folder} {copy}; sed -i {shlex.quote(edit)} {copy}/{file}"
+    return commanded(unit(group), f"s#{folder}#{copy}#g", *also, files=files)
+
+
+def heap(group: str, *also: str) -> Break:
+    """Restart a JVM with a larger heap."""
+    script = "s/-Xmx\\([0-9]*\\)m/-Xmx1\\1m/"
+    return commanded(unit(group), script, *also)
+
+
+def as_root(group: str, home: str, owner: str, *also: str) -> Break:
+    """Restart a daemon as root, and give back afterwards what it then owned."""
+    lines = f"printf '%s\\n' User=root Group=root Environment=HADOOP_USER_NAME={owner}"
+    return overridden(unit(group), lines, *also, after=f"chown -R {owner}:{owner} {home}")
+
+
+def process(group: str, command: str, mend: str, *also: str) -> Break:
+    """Do something to a service's main process, $PID in both commands."""
+    pid = f"PID=$(systemctl show -P MainPID {unit(group)}); "
+    return Break(pid + command, pid + mend, also)

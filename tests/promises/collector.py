@@ -1,0 +1,48 @@
+"""How the promises of the collector are broken."""
+
+from tests.promises.breaking import CONVERGED, Break, changed, mode, overridden, process
+
+CONF = "/etc/primetime/collector"
+SPOOL = "/var/spool/primetime"
+RELOAD = "systemctl reload primetime-collector"
+RESTART = f"collector: {CONVERGED}Restart the collector on its new configuration"
+NGINX = (f"collector: {CONVERGED}Write nginx.conf", RESTART)
+LUA = (f"collector: {CONVERGED}Copy the Lua modules", RESTART)
+
+BREAKS = {
+    "it lives": changed(f"{CONF}/nginx.conf", "s#= /live#= /alive#", *NGINX, reload=RELOAD),
+    "it takes traffic": changed(f"{CONF}/nginx.conf", "s#= /ready#= /not-ready#", *NGINX, reload=RELOAD),
+    "it says what is wrong with a batch": changed(
+        f"{CONF}/lua/collector/scanner.lua", "s/has no /lacks /", *LUA, reload=RELOAD
+    ),
+    "it knows the declared shows only": changed(
+        f"{CONF}/lua/collector/config.lua",
+        's/shows = {/shows = { "not-declared",/',
+        f"collector: {CONVERGED}Write the Lua modules' settings",
+        RESTART,
+        reload=RELOAD,
+    ),
+    "its configuration is valid": changed(f"{CONF}/nginx.conf", "$ a nonsense;", *NGINX),
+    "it has as many workers as declared": changed(
+        f"{CONF}/nginx.conf", "s/^worker_processes .*/worker_processes 1;/", *NGINX, reload=RELOAD
+    ),
+    "all of it runs as its own user": overridden(
+        "primetime-collector",
+        "printf '%s\\n' User=www-data Group=primetime-spool",
+        after=f"chown -R collector {SPOOL}",
+    ),
+    "it goes before what drains the spool": process("collector", "renice -n 0 -p $PID", "renice -n -5 -p $PID"),
+    "a worker may open as many files as it has connections": process(
+        "collector", "prlimit --pid $PID --nofile=1000:", "systemctl restart primetime-collector"
+    ),
+    "the spool is the collector's and open to its group": mode(
+        SPOOL, "2775", "2770", f"collector: {CONVERGED}Make the spool: *"
+    ),
+    "the spool has a ulid": changed(f"{SPOOL}/spool.ulid", "$ a\\\\"),
+    "the distribution's nginx stays off": Break(
+        "rm /etc/systemd/system/nginx.service && systemctl daemon-reload",
+        "ln -s /dev/null /etc/systemd/system/nginx.service && systemctl daemon-reload",
+        (f"collector: {CONVERGED}Mask the distribution's nginx",),
+    ),
+    "is as converged": changed(f"{CONF}/nginx.conf", "$ a # by hand", *NGINX),
+}

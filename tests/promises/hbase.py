@@ -1,0 +1,79 @@
+"""How the promises of HBase are broken."""
+
+from primetime.hbase import admin
+from tests.conftest import Demo
+from tests.promises.breaking import CONVERGED, Break, as_root, changed, configured, heap, process
+
+SITE = "hbase-site.xml"
+STRANGER = 'sed -i "s/ $(hostname)$/ $(hostname) stranger/" /etc/hosts'
+HOSTS = f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
+
+
+def said(key: str, value: str) -> str:
+    """The edit that gives a key of hbase-site.xml, which is there, another value."""
+    return f"s#<name>{key}</name><value>[^<]*#<name>{key}</name><value>{value}#"
+
+
+def renamed(group: str, key: str, *also: str) -> Break:
+    """Restart a daemon under a name that its host has not been given."""
+    wrong = configured(group, SITE, said(key, "stranger"), HOSTS, *also)
+    return Break(f"{STRANGER}; {wrong.how}", f"sed -i 's/ stranger$//' /etc/hosts; {wrong.mend}", wrong.also)
+
+
+def edited(group: str) -> Break:
+    role = group.replace("_", "/", 1)
+    return changed(
+        f"/etc/primetime/{role}/{SITE}",
+        "$ a <!-- by hand -->",
+        f"{role}: {CONVERGED}Write {SITE}",
+        f"{role}: {CONVERGED}Restart it on its new configuration",
+    )
+
+
+def drop_a_table(demo: Demo) -> None:
+    admin.drop_table(*demo.endpoint("thrift"), "deadletters")
+
+
+def converge(demo: Demo) -> None:
+    demo.run("converge")
+
+
+DROPPED = f"hbase: {CONVERGED}Make the tables that are missing"
+DIVIDED = "the tables are divided as declared"
+LISTED = "the gateway lists the tables"
+
+MASTER = {
+    DIVIDED: Break(drop_a_table, converge, (DROPPED, f"hbase/thrift: {LISTED}")),
+    "one master is active": renamed("hbase_master", "hbase.master.hostname"),
+    "every regionserver is live": renamed(
+        "hbase_regionserver",
+        "hbase.unsafe.regionserver.hostname",
+        "hbase/regionserver: it answers by its node's name",
+    ),
+    "the master's heap is as given": heap("hbase_master"),
+    "the master runs as its own user": as_root("hbase_master", "/var/lib/hbase", "hbase"),
+    "is as converged": edited("hbase_master"),
+}
+
+REGIONSERVER = {
+    "its log is synced to disk": configured("hbase_regionserver", SITE, said("hbase.wal.hsync", "false")),
+    "its files have as many copies as declared": configured("hbase_regionserver", SITE, said("dfs.replication", "01")),
+    "it answers by its node's name": renamed(
+        "hbase_regionserver", "hbase.unsafe.regionserver.hostname", "hbase/master: every regionserver is live"
+    ),
+    "its heap is as given": heap("hbase_regionserver"),
+    "it may open enough files": process(
+        "hbase_regionserver",
+        "prlimit --pid $PID --nofile=5000:",
+        "prlimit --pid $PID --nofile=$(prlimit --pid $PID --nofile --raw --noheadings --output HARD):",
+    ),
+    "it runs as its own user": as_root("hbase_regionserver", "/var/lib/hbase", "hbase"),
+    "is as converged": edited("hbase_regionserver"),
+}
+
+THRIFT = {
+    LISTED: Break(drop_a_table, converge, (DROPPED, f"hbase/master: {DIVIDED}")),
+    "the gateway's heap is as given": heap("hbase_thrift"),
+    "the gateway runs as its own user": as_root("hbase_thrift", "/var/lib/hbase", "hbase"),
+    "is as converged": edited("hbase_thrift"),
+}

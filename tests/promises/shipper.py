@@ -1,0 +1,38 @@
+"""How the promises of the shipper are broken."""
+
+from tests.promises.breaking import CONVERGED, KEPT, Break, changed, commanded, overridden, process
+
+FILE = "/etc/primetime/shipper/shipper.toml"
+COPY = f"{KEPT}/shipper.toml"
+
+
+def configured(edit: str, *also: str) -> Break:
+    """Restart it on a copy of its configuration with this edit."""
+    files = f"mkdir -p {KEPT}; sed '{edit}' {FILE} > {COPY}; chmod 644 {COPY}"
+    return commanded("primetime-shipper", f"s#{FILE}#{COPY}#", *also, files=files)
+
+
+BREAKS = {
+    "it runs as its own user": overridden("primetime-shipper", "printf '%s\\n' User=root Group=root"),
+    "it may write to the spool": Break(
+        "gpasswd -d shipper primetime-spool",
+        "gpasswd -a shipper primetime-spool",
+        (f"shipper: {CONVERGED}Make the shipper's user",),
+    ),
+    "it gives way to everything else": process("shipper", "renice -n 0 -p $PID", "renice -n 19 -p $PID"),
+    "each lane has a process": configured("s/^hbase_lanes = .*/hbase_lanes = 1/"),
+    "its status is fresh": process("shipper", "kill -STOP $PID", "kill -CONT $PID"),
+    # its status is read as it is on disk: the writer must not put it right again
+    "its status names both sinks": process(
+        "shipper",
+        "kill -STOP $PID; sed -i s/redis/stranger/ /run/primetime-shipper/status.json",
+        "kill -CONT $PID",
+        "shipper: its status is fresh",
+    ),
+    "is as converged": changed(
+        FILE,
+        "$ a # by hand",
+        f"shipper: {CONVERGED}Write shipper.toml",
+        f"shipper: {CONVERGED}Restart the shipper on its new configuration",
+    ),
+}

@@ -1,0 +1,24 @@
+"""How the promises of ZooKeeper are broken."""
+
+from tests.promises.breaking import CONVERGED, as_root, changed, configured, heap, mode
+
+HOME = "/var/lib/zookeeper"
+WRITTEN = (f"zookeeper: {CONVERGED}Write zoo.cfg", f"zookeeper: {CONVERGED}Restart it on its new configuration")
+
+
+def words(allowed: str) -> str:
+    return f"s/^4lw.commands.whitelist=.*/4lw.commands.whitelist={allowed}/"
+
+
+BREAKS = {
+    "it says that it is ok": configured("zookeeper", "zoo.cfg", words("srvr,mntr")),
+    "it serves as leader or follower": configured("zookeeper", "zoo.cfg", words("ruok,mntr")),
+    "it keeps to the words that are allowed": configured("zookeeper", "zoo.cfg", words("*")),
+    "its ensemble is all hosts of the group": changed(
+        "/etc/primetime/zookeeper/zoo.cfg", "s/^server.1=[^:]*/server.1=stranger/", *WRITTEN
+    ),
+    "its heap is as given": heap("zookeeper"),
+    "it runs as its own user": as_root("zookeeper", HOME, "zookeeper"),
+    "nobody else reads its data": mode(HOME, "755", "750", f"zookeeper: {CONVERGED}Make the data folder"),
+    "is as converged": changed("/etc/primetime/zookeeper/zoo.cfg", "$ a # by hand", *WRITTEN),
+}
