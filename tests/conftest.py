@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,11 @@ class Bench:
     """A topology of this test run, driven through the command line as a user would."""
 
     topology: Path
+    repository: Path = REPO
 
     def run(self, verb: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`bin/primetime VERB -t TOPOLOGY words...`; with `check`, an unexpected exit code fails the test."""
-        command = [str(REPO / "bin" / "primetime"), verb, "-t", str(self.topology), *words]
+        command = [str(self.repository / "bin" / "primetime"), verb, "-t", str(self.topology), *words]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=dict(os.environ))
         if check:
             assert done.returncode == 0, (
@@ -63,7 +64,7 @@ class Bench:
 class Demo(Bench):
     """The demo's cluster, up and converged, and what `demo --json` said."""
 
-    result: dict[str, Any]
+    result: dict[str, Any] = field(default_factory=dict)
 
     def endpoint(self, name: str) -> tuple[str, int]:
         host, _, port = self.result["endpoints"][name].rpartition(":")
@@ -83,7 +84,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     path.write_text((REPO / "inventories" / "demo.yml").read_text().replace("name: demo", "name: test-demo"))
     bench = Bench(path)
     try:
-        yield Demo(path, bench.json("demo"))
+        yield Demo(path, result=bench.json("demo"))
     finally:
         assert bench.json("down", "--yes")["left"] == []
 

@@ -11,6 +11,7 @@ from primetime.cli.rehearse import last_certificate
 from primetime.console import Console, table
 from primetime.inventory import Inventory, live
 from primetime.providers import driver_for
+from primetime.scraping import jobs
 from primetime.topology import load
 
 # name in --json → (inventory group, endpoint name)
@@ -57,6 +58,7 @@ def summary(inventory: Inventory) -> dict[str, Any]:
         ],
         "shows": list(topology.shows),
         "endpoints": endpoints,
+        "scrape": jobs(inventory),
         "certificate": last_certificate(topology),
     }
 
