@@ -6,11 +6,13 @@ Progress goes to standard error, results to standard output; with --json standar
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from primetime.paths import home
 
@@ -76,7 +78,7 @@ class Console:
                 print(f"    {line}", file=sys.stderr, flush=True)
             return
         self._wipe()
-        self._shown = line[:110]
+        self._shown = line[: _columns(sys.stderr) - 1]  # a line that wraps could not be wiped
         print(self._shown, end="", file=sys.stderr, flush=True)
 
     def _left(self) -> str:
@@ -103,10 +105,20 @@ def _remembered() -> dict[str, dict[str, float]]:
     return found if isinstance(found, dict) else {}
 
 
-def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> str:
-    """Rows in columns as wide as their content."""
+def _columns(stream: TextIO) -> int:
+    """How wide a terminal is; as wide as anything when there is none."""
+    return shutil.get_terminal_size((110, 24)).columns if stream.isatty() else sys.maxsize
+
+
+def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...], columns: int | None = None) -> str:
+    """Rows in columns as wide as their content; on a terminal the last one is as wide as there is room."""
     lines = [head, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    left = sum(widths[:-1]) + 2 * (len(head) - 1)
+    room = max(20, (columns or _columns(sys.stdout)) - left)
+    told = []
+    for *cells, last in lines:
+        first, *more = textwrap.wrap(last, room) or [""]
+        told.append("  ".join([*(c.ljust(w) for c, w in zip(cells, widths, strict=False)), first]).rstrip())
+        told += [" " * left + words for words in more]
+    return "\n".join(told)
