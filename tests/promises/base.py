@@ -1,7 +1,7 @@
 """How the promises of base are broken."""
 
 from roles.base.settings import Base
-from tests.promises.breaking import CONVERGED, Break, changed
+from tests.promises.breaking import CONVERGED, NO_FILTER, Break, changed, opened
 
 RULE = "nft add table inet stranger && nft add chain inet stranger in '{ type filter hook input priority -10; }' &&"
 CONTROLLER = "$(ip -4 route show default | cut -d' ' -f3)"
@@ -34,6 +34,12 @@ BREAKS = {
     ),
     "the firewall in force is the one on disk": Break(
         "nft insert rule inet primetime input tcp dport 5 accept", "systemctl reload primetime-firewall"
+    ),
+    # it has done its work and has no process: it is given one
+    "primetime-firewall has its system calls filtered": opened(
+        "base",
+        "primetime-firewall",
+        (*NO_FILTER, "Type=exec", "ExecStart=", "ExecStart=/bin/sleep infinity"),
     ),
     "is as converged": changed(
         "/etc/hosts", "$ a # by hand", f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
