@@ -50,8 +50,9 @@ def test_a_host_that_does_not_answer_ssh_is_named_once_and_explains_all_else() -
 def test_an_sshd_that_was_stopped_is_named_where_the_open_connection_still_serves() -> None:
     unreachable = ConvergeReport(0, 0, (), (Failure("redis-1", "connect", ""),))
     stopped = broken("base", "ssh is running", 0)
-    report = together([stopped, *drifted(unreachable, ["base"])])
-    assert (named(report.failed), named(report.following)) == ([stopped.promise], [ANSWERS])
+    listens = broken("base", "ssh listens where declared (port 22)", 1)
+    report = together([stopped, listens, *drifted(unreachable, ["base"])])
+    assert (named(report.failed), named(report.following)) == ([stopped.promise], [listens.promise, ANSWERS])
 
 
 def test_drift_is_told_of_the_daemon_by_its_role() -> None:
