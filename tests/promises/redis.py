@@ -1,25 +1,35 @@
 """How the promises of Redis are broken."""
 
-from roles.redis.settings import Redis
-from tests.promises.breaking import CONVERGED, Break, as_root, mode
+from tests.promises.breaking import CONVERGED, KEPT, Break, as_root, changed, commanded, mode
 
-CLI = f"redis-cli -h $(hostname -I | cut -d' ' -f1) -p {Redis().port}"
+FOLDER = "/etc/primetime/redis"
+WRITTEN = f"redis: {CONVERGED}Write Redis' users"
+USERS = (WRITTEN, f"redis: {CONVERGED}Load Redis' changed users")
 
 
-def told(wrong: str, right: str, *also: str) -> Break:
-    """Tell the running server something else than its file says."""
-    return Break(f"{CLI} {wrong} | grep OK", f"{CLI} {right} | grep OK", also)
+def configured(edit: str) -> Break:
+    """Restart it on a copy of its configuration with this edit."""
+    copy = f"{KEPT}/redis.conf"
+    files = f"mkdir -p {KEPT}; cp -a {FOLDER}/redis.conf {copy}; sed -i '{edit}' {copy}"
+    return commanded("primetime-redis", f"s#{FOLDER}/redis.conf#{copy}#", files=files)
+
+
+def allowed(user: str, words: str, *also: str) -> Break:
+    """Give one of its users other rights."""
+    edit = f"s/^user {user} .*/& {words}/"
+    return changed(f"{FOLDER}/users.acl", edit, *USERS, *also, reload="systemctl reload primetime-redis")
 
 
 BREAKS = {
-    "it answers ping": told("acl setuser default -ping", "acl setuser default +ping"),
-    "it refuses writes rather than forget counts": told(
-        "config set maxmemory-policy allkeys-lru", "config set maxmemory-policy noeviction"
-    ),
-    "its memory is bounded as declared": told(
-        "config set maxmemory 50mb", f"config set maxmemory {Redis().maxmemory_mb}mb"
-    ),
-    "it appends to disk": told("config set appendonly no", "config set appendonly yes"),
+    "it answers ping": allowed("controller", "-ping"),
+    "it refuses writes rather than forget counts": configured("s/noeviction/allkeys-lru/"),
+    "its memory is bounded as declared": configured("s/^maxmemory .*/maxmemory 50mb/"),
+    "it appends to disk": configured("s/^appendonly yes/appendonly no/"),
+    "it refuses who does not log in": allowed("default", "on nopass", "redis: its default user is off"),
+    "its default user is off": allowed("default", "on nopass", "redis: it refuses who does not log in"),
+    "each role logs in and does its work": allowed("monitoring", "-info"),
+    "no role can do what it must not": allowed("monitoring", "+flushall"),
+    "it keeps no password but its hash": mode(f"{FOLDER}/users.acl", "644", "640", WRITTEN),
     "it runs as its own user": as_root("redis", "/var/lib/primetime-redis", "redis"),
     "the distribution's redis stays off": Break(
         "systemctl start redis-server",
@@ -27,7 +37,7 @@ BREAKS = {
         (f"redis: {CONVERGED}Stop the distribution's Redis",),
     ),
     "is as converged": mode(
-        "/etc/primetime/redis/redis.conf",
+        f"{FOLDER}/redis.conf",
         "644",
         "640",
         f"redis: {CONVERGED}Write redis.conf",

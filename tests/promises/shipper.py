@@ -1,6 +1,6 @@
 """How the promises of the shipper are broken."""
 
-from tests.promises.breaking import CONVERGED, KEPT, Break, changed, commanded, overridden, process
+from tests.promises.breaking import CONVERGED, KEPT, Break, changed, commanded, mode, overridden, process
 
 FILE = "/etc/primetime/shipper/shipper.toml"
 COPY = f"{KEPT}/shipper.toml"
@@ -14,6 +14,12 @@ def configured(edit: str, *also: str) -> Break:
 
 BREAKS = {
     "it runs as its own user": overridden("primetime-shipper", "printf '%s\\n' User=root Group=root"),
+    "its password is readable by it alone": mode(
+        "/etc/primetime/shipper/redis.password",
+        "444",
+        "400",
+        f"shipper: {CONVERGED}Write the shipper's password for Redis",
+    ),
     "it may write to the spool": Break(
         "gpasswd -d shipper primetime-spool",
         "gpasswd -a shipper primetime-spool",
