@@ -18,6 +18,10 @@ BREAKS = {
     "every node of the topology resolves": changed(
         "/etc/hosts", "$ d", f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
     ),
+    "its disks have room": Break(  # a small disk of its own, and full
+        "mkdir -p /srv/full && mount -t tmpfs -o size=4m full /srv/full && ! cat /dev/zero > /srv/full/zeros",
+        "umount /srv/full && rmdir /srv/full",
+    ),
     "the journal has a limit": changed(
         "/etc/systemd/journald.conf.d/primetime.conf", "/SystemMaxUse/ d", f"base: {CONVERGED}*the journal*"
     ),
