@@ -29,6 +29,7 @@ from pyinfra_cli.util import exec_file, load_func  # noqa: E402
 
 from primetime.converge import connector  # noqa: E402
 from primetime.converge.dependants import Dependants  # noqa: E402
+from primetime.converge.order import OrderedState  # noqa: E402
 from primetime.converge.plan import effective_changes, performed_changes  # noqa: E402
 from primetime.converge.watch import Watch  # noqa: E402
 from primetime.errors import PrimetimeError  # noqa: E402
@@ -80,7 +81,7 @@ def _sentence(error: Exception) -> str:
 def _state(inventory: Inventory, limit: list[str]) -> State:
     """A pyinfra state over the live nodes, with group_data, checked, not yet connected."""
     groups = groups_of(inventory)
-    state = State(check_for_changes=True)
+    state = OrderedState(check_for_changes=True)
     state.cwd = str(REPO)
     ctx_state.set(state)
     overrides = group_data()

@@ -1,0 +1,45 @@
+"""In which order operations run, over all hosts: role by role, as the lines of deploy.py stand.
+
+Called by the runner. pyinfra itself takes whatever each host has next, round by round: with hosts of different roles
+it starts a role on one host before another host has finished what that role needs.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from graphlib import TopologicalSorter
+from itertools import pairwise
+
+from pyinfra.api.state import State
+
+Place = tuple[int, ...]
+
+
+def in_start_order(chains: Iterable[Sequence[str]], place: Callable[[str], Place]) -> list[str]:
+    """Every operation of `chains` (one a host, in the host's own order), the one that stands first as soon as its turn
+    has come on all of its hosts. `graphlib.CycleError` when two hosts want two operations in opposite orders."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for chain in chains:
+        for before, after in pairwise(chain):
+            sorter.add(after, before)
+        if chain:
+            sorter.add(chain[0])
+    sorter.prepare()
+    ready: list[tuple[Place, str]] = []
+    ordered: list[str] = []
+    while sorter.is_active():
+        for operation in sorter.get_ready():
+            heapq.heappush(ready, (place(operation), operation))
+        _, first = heapq.heappop(ready)
+        ordered.append(first)
+        sorter.done(first)
+    return ordered
+
+
+class OrderedState(State):
+    """pyinfra's state, with operations in the order in which roles start."""
+
+    def get_op_order(self) -> list[str]:
+        chains = [host.op_hash_order for host in self.inventory]
+        return in_start_order(chains, lambda operation: self.op_meta[operation].op_order)
