@@ -27,6 +27,7 @@ DEMO = {
     "mvn": "maven",
 }
 TEST = {**DEMO, "nginx": "nginx", "redis-server": "redis-server"}
+TEST_ALL = {**TEST, "chromium": "chromium", "chromedriver": "chromium-driver"}
 # what `test` needs that brings no command of its own
 TEST_MODULES = {
     "/usr/share/nginx/modules-available/mod-http-lua.conf": "libnginx-mod-http-lua",

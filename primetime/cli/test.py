@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.say(table([(name, what) for name, what in GROUPS.items()], ("group", "what")))
         return 0
     preflight.require_root("test")
-    lacking = preflight.missing(preflight.TEST, preflight.TEST_MODULES)
+    commands = preflight.TEST_ALL if arguments.all else preflight.TEST
+    lacking = preflight.missing(commands, preflight.TEST_MODULES)
     preflight.install(lacking, console.progress)
     doctor.require(load("demo"), "demo", "test")  # the largest of what it makes at once
     for thing in leftovers.sweep("test-"):
