@@ -54,6 +54,20 @@ def test_redis_counts_what_hbase_stores(demo: Demo) -> None:
     wait_for(lambda: int(client.get(f"total:{SHOW}") or 0) == stored, f"{stored} events counted in Redis")
 
 
+def test_live_counts_and_positions_outlive_a_restart_of_redis(demo: Demo) -> None:
+    stored = demo.json("events", SHOW)["events"]
+
+    def counts() -> dict[str, object]:
+        client = demo.redis()
+        return {key: client.get(key) for key in (f"total:{SHOW}", *client.keys("position:*"))}
+
+    wait_for(lambda: int(str(counts()[f"total:{SHOW}"] or 0)) == stored, f"{stored} events counted in Redis")
+    before = counts()
+    demo.ssh("redis-1", "systemctl", "restart", "primetime-redis")
+    assert counts() == before
+    assert len(before) > 1
+
+
 def test_a_second_demo_changes_nothing(demo: Demo) -> None:
     assert demo.json("demo", "--updates", "1000")["changed"] == 0
 
