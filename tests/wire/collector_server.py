@@ -21,15 +21,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
+from primetime.bench.servers import NOBODY, free_port, render
 from primetime.event import ULID, ulid
-from primetime.paths import REPO
 from roles.collector.settings import Collector
 
-TEMPLATES = REPO / "templates" / "collector"
 SHOW = "quiz-20261121"
-NOBODY = 65534  # as unprivileged as on a real host, where nginx runs as its own user
 SEGMENT_NAME = re.compile(rf"({ULID.pattern})-w(\d\d)-(\d{{10}})\.(open|sealed|closed)")
 HEADER = re.compile(rb"(P1 ([1-9]\d*) (\d+) ([1-9]\d*) (\d+) )([0-9a-f]{8})\n")
 LAST_LINE = re.compile(rb"E1 (\d+) (\d+) (\d+)\n")
@@ -112,12 +108,6 @@ def is_alive(pid: int) -> bool:
     return any(state not in "ZX" for state in states)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 _made = 0
 
 
@@ -150,27 +140,9 @@ class Server:
 
     def __post_init__(self) -> None:
         self.log = self.root / "error.log"
-        lua = self.root / "lua" / "collector"
-        (self.root / "run").mkdir()
-        lua.mkdir(parents=True)
-        for source in (TEMPLATES / "lua").glob("*.lua"):
-            shutil.copy(source, lua)
-        self._render("lua/config.lua.j2", lua / "config.lua")
-        self._render("nginx.conf.j2", self.root / "nginx.conf")
+        render(self.root, self.settings, [SHOW, "news"])
         for path in (self.root, self.root / "run", self.spool):
             os.chown(path, NOBODY, NOBODY)
-
-    def _render(self, template: str, destination: Path) -> None:
-        environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-        destination.write_text(
-            environment.from_string((TEMPLATES / template).read_text()).render(
-                collector=self.settings,
-                shows=[SHOW, "news"],
-                address="127.0.0.1",
-                run_path=self.root / "run",
-                lua_path=self.root / "lua",
-            )
-        )
 
     def start(self, seconds: float = 10) -> None:
         """Start nginx, and wait until it is ready."""
