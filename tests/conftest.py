@@ -21,6 +21,7 @@ from primetime.topology import load
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="also what takes long (bin/primetime test --all)")
+    parser.addoption("--on", metavar="TOPOLOGY", help="the demo's tests on this topology, which is up and stays up")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -78,8 +79,11 @@ class Demo(Bench):
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo topology under a name of its own, so that a demo on this machine is not touched."""
+    if running := request.config.getoption("--on"):
+        yield Demo(Path(running), result=Bench(Path(running)).json("status"))
+        return
     path = tmp_path_factory.mktemp("topology") / "test-demo.yml"
     path.write_text((REPO / "inventories" / "demo.yml").read_text().replace("name: demo", "name: test-demo"))
     bench = Bench(path)
