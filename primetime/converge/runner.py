@@ -116,11 +116,12 @@ def _converge(state: State, dry: bool) -> dict[str, Any]:
     # With no change wanted there is nothing that a later operation could still see: the plan is exact.
     if not dry and wanted:
         state.set_stage(StateStage.Execute)
-        watch.expect(len(state.get_op_order()))
+        watch.expect(state, wanted)
         dependants.begin(state)
         with suppress(PyinfraError):
             operations.run_ops(state)
         watch.settle(state)
+        watch.keep_pace()
     return {
         "operations": number,
         "changes": wanted if dry else performed_changes(state),

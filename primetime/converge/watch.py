@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
+
+from primetime.converge import pace
 
 LINES = 8  # of what a host said when something failed there
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -23,19 +24,25 @@ class Watch(BaseStateCallback):
         self._tell = tell
         self._expected = 0
         self._done = 0
-        self._started = time.monotonic()
+        self._pace = pace.Pace(pace.remembered())
         self.failures: list[dict[str, str]] = []
         self._failing: list[tuple[Host, str]] = []
         self._words = LastWords()
 
-    def expect(self, operations: int) -> None:
-        self._expected, self._started = operations, time.monotonic()
+    def expect(self, state: State, changes: list[tuple[str, str]]) -> None:
+        """What is about to run, of which `changes` (host, operation) have something to do."""
+        names = [_name(state, op_hash) for op_hash in state.get_op_order()]
+        self._expected = len(names)
+        self._pace.expect(names, frozenset(operation for _, operation in changes))
+
+    def keep_pace(self) -> None:
+        """Let the next converge know how long operations took."""
+        pace.remember(self._pace.took)
 
     def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
-        left = ""
-        if self._done >= 5:
-            seconds = (time.monotonic() - self._started) / self._done * (self._expected - self._done)
-            left = f", about {seconds:.0f} s left"
+        self._pace.begin()
+        seconds = self._pace.left()
+        left = f", about {seconds:.0f} s left" if seconds is not None else ""
         self._tell({"progress": f"[{self._done + 1}/{self._expected}{left}] {_name(state, op_hash)}"})
 
     def operation_host_error(  # type: ignore[override]
@@ -47,6 +54,7 @@ class Watch(BaseStateCallback):
     def operation_end(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         self.settle(state)
         self.note_lost(state, _name(state, op_hash))
+        self._pace.end(_name(state, op_hash))
         self._done += 1
 
     def settle(self, state: State) -> None:
