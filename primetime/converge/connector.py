@@ -23,7 +23,7 @@ KEEPALIVE_S = 10
 DEAD_AFTER_S = 60  # unacknowledged for so long: longer than a host takes to reboot its network
 
 # Arguments that the long-lived shell does not serve: those commands get a channel of their own.
-_OWN_CHANNEL = ("_timeout", "_stdin", "_get_pty", "_sudo", "_su_user", "_doas", "_shell_executable")
+_OWN_CHANNEL = ("_timeout", "_stdin", "_get_pty", "_sudo", "_su_user", "_doas")
 
 
 class RemoteShell:
@@ -122,6 +122,8 @@ class FastSSH(SSHConnector):
         accepted = arguments.pop("_success_exit_codes", None) or [0]
         for name in _OWN_CHANNEL:
             arguments.pop(name, None)
+        if arguments.get("_shell_executable") == "sh":  # pyinfra's default, and what runs each command here anyway
+            arguments["_shell_executable"] = None
         line = make_unix_command_for_host(self.state, self.host, command, **arguments).get_raw_value()
         code, out, err = self._answer(line)
         output = [OutputLine("stdout", text) for text in out] + [OutputLine("stderr", text) for text in err]
