@@ -7,10 +7,13 @@ it starts a role on one host before another host has finished what that role nee
 from __future__ import annotations
 
 import heapq
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from graphlib import TopologicalSorter
 from itertools import pairwise
+from typing import Any
 
+from pyinfra.api import util
 from pyinfra.api.state import State
 
 Place = tuple[int, ...]
@@ -35,6 +38,14 @@ def in_start_order(chains: Iterable[Sequence[str]], place: Callable[[str], Place
         ordered.append(first)
         sorter.done(first)
     return ordered
+
+
+def install() -> None:
+    """Let pyinfra see file and line of the stack alone. It reads the source around each frame, for every operation, and
+    uses none of it: a fifth of a dry run."""
+    lines: Any = util
+    lines.stack = lambda: inspect.stack(0)
+    lines.getframeinfo = lambda frame: inspect.getframeinfo(frame, 0)
 
 
 class OrderedState(State):

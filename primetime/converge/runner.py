@@ -27,7 +27,7 @@ from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state  # no
 from pyinfra_cli.exceptions import CliError, UnexpectedExternalError  # noqa: E402
 from pyinfra_cli.util import exec_file, load_func  # noqa: E402
 
-from primetime.converge import connector  # noqa: E402
+from primetime.converge import connector, order  # noqa: E402
 from primetime.converge.dependants import Dependants  # noqa: E402
 from primetime.converge.order import OrderedState  # noqa: E402
 from primetime.converge.plan import effective_changes, performed_changes  # noqa: E402
@@ -47,6 +47,7 @@ def main() -> None:
     arguments = _arguments()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     connector.install()
+    order.install()
     operations._run_host_op_with_context = _contain(operations._run_host_op_with_context)
     pyinfra.is_cli = True  # so that operations are ordered by their place in deploy.py
     try:
