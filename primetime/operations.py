@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -61,6 +61,21 @@ def finish_packages() -> Generator[StringCommand]:
         yield StringCommand("apt-get check >/dev/null 2>&1; dpkg --configure -a")
     else:
         host.noop("every package is installed whole")
+
+
+@operation()
+def kernel_settings(wanted: Mapping[str, int]) -> Generator[StringCommand]:
+    """Have these values in force, where the kernel lets this host set them: a container may set its network's only."""
+    pairs = " ".join(f"{key}={value}" for key, value in wanted.items())
+    differing = (
+        f"for pair in {pairs}; do file=/proc/sys/$(echo ${{pair%=*}} | tr . /); "
+        'test -w $file && test "$(cat $file)" != ${pair#*=} && echo $pair; done; true'
+    )
+    due = str(host.get_fact(Command, command=differing) or "").split() if pairs else []
+    if due:
+        yield StringCommand("sysctl", "-q", "-w", *due)
+    else:
+        host.noop("each is in force or not this host's to set")
 
 
 @operation()

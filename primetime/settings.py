@@ -1,7 +1,8 @@
 """Typed settings of a role: defaults in its dataclass, overrides as flat `<group>_<field>` keys.
 
 A settings class is a frozen dataclass with `group: ClassVar[str]` (its inventory group: `redis`, `hdfs_namenode`),
-`packages` when it needs any of Debian's, `exposes()` when it opens ports, `heap_weight: ClassVar[int]` if it is a JVM,
+`packages` when it needs any of Debian's, `sysctls` when it needs the kernel set so, `exposes()` when it opens
+ports, `heap_weight: ClassVar[int]` if it is a JVM,
 `needs: ClassVar[tuple[str, ...]]` when it cannot work without other roles or daemons, `quorum: ClassVar[bool]` when an
 even number of its hosts is a waste, and `single: ClassVar[bool]` when there can be only one.
 `roles/<role>/settings.py` lists its classes in `SETTINGS`. Inventories check every override before any host is touched;
@@ -56,6 +57,12 @@ def packages(groups: Iterable[str]) -> tuple[str, ...]:
     """The Debian packages that the roles of these groups ask for, each once."""
     classes = (known()[group] for group in groups if group in known())
     return tuple(dict.fromkeys(name for cls in classes for name in getattr(cls, "packages", ())))
+
+
+def sysctls(groups: Iterable[str]) -> dict[str, int]:
+    """The kernel settings that the roles of these groups ask for; a test sees to it that no two disagree."""
+    classes = (known()[group] for group in groups if group in known())
+    return {key: value for cls in classes for key, value in getattr(cls, "sysctls", {}).items()}
 
 
 def from_data(cls: type[S], data: Mapping[str, Any] | Any) -> S:

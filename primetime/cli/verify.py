@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             "checked": report.checked,
             "failed": [_named(broken) for broken in report.failed],
             "following": [_named(broken) for broken in report.following],
+            "rendered": [_named(unproved) for unproved in report.rendered],
         }
     )
     return 3 if report.failed else 0
@@ -63,5 +64,8 @@ def tell(console: Console, report: VerifyReport) -> None:
         console.say(f"not kept: {broken}")
     for (node, role), following in groupby(report.following, lambda broken: (broken.node, broken.role)):
         console.say(f"and with it, {node}: {role}: {', '.join(broken.promise for broken in following)}")
-    kept = report.checked - len(report.failed) - len(report.following)
+    if report.rendered:
+        told = ", ".join(sorted({unproved.promise for unproved in report.rendered}))
+        console.say(f"rendered, not proved here: {told}")
+    kept = report.checked - len(report.failed) - len(report.following) - len(report.rendered)
     console.say(f"{kept} of {report.checked} promises kept")

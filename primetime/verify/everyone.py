@@ -1,9 +1,11 @@
 """Promises that follow from any role's declarations: its services run, in sandboxes, and its endpoints listen."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from primetime.verify import sandbox
+from primetime.verify.promises import Rendered
 from roles.base.settings import Base
 
 MOST_EXPOSED = 4.0  # of systemd's 10
@@ -65,5 +67,40 @@ def test_is_held_to_its_own_network(host: Any, unit: str) -> None:
 
 
 def test_has_its_system_calls_filtered(host: Any, unit: str) -> None:
+    if not host.file("/proc/sys/kernel/seccomp/actions_avail").exists:
+        raise Rendered("this host's kernel filters no system calls")
     process = sandbox.process(host, unit)
     assert process is None or process["Seccomp"] == "2"
+
+
+def test_is_in_force(host: Any, sysctl: tuple[str, int]) -> None:
+    key, value = sysctl
+    path = f"/proc/sys/{key.replace('.', '/')}"
+    assert f"-{key} = {value}" in host.file("/etc/sysctl.d/60-primetime.conf").content_string.splitlines()
+    found = host.check_output("cat %s", path)
+    if found != str(value) and host.run("test -w %s", path).rc:
+        raise Rendered(f"it is {found}, and this host may not set it")
+    assert found == str(value)
+
+
+def test_may_open_as_many_files_as_it_asks_for(host: Any, unit: str) -> None:
+    asked = re.findall(r"^LimitNOFILE=(\d+)", host.check_output("systemctl cat %s", unit), re.MULTILINE)
+    pid = host.check_output("systemctl show -P MainPID %s", unit)
+    if not asked or pid == "0":
+        return
+    wanted = int(asked[-1])  # of the unit and what is laid over it the last one holds
+    found, most = (
+        int(host.check_output("grep 'Max open files' /proc/%s/limits", process).split()[4]) for process in (pid, "1")
+    )
+    if found < wanted and found == most:
+        raise Rendered(f"{found} of {wanted}: this host as a whole has no more")
+    assert found >= wanted
+
+
+def test_keeps_no_log_of_its_own(host: Any, unit: str) -> None:
+    """What it writes to is its data, or in memory: all else goes to the journal, which is bounded."""
+    pid = host.check_output("systemctl show -P MainPID %s", unit)
+    own = ("/dev/", "/run/", "/memfd:", *host.check_output("systemctl show -P ReadWritePaths %s", unit).split())
+    find = "for p in %s $(pgrep -P %s); do find /proc/$p/fd -perm -200 -lname '/*' -printf '%%l\\n'; done; true"
+    written = host.check_output(find, pid, pid).splitlines() if pid != "0" else []
+    assert [path for path in written if not path.startswith(own)] == []

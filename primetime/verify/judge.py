@@ -21,7 +21,7 @@ from primetime.settings import Settings, from_data, known
 from primetime.topology import NodeSpec, load
 from primetime.verify import promises, shell
 from primetime.verify.network import Network, look
-from primetime.verify.promises import Promise
+from primetime.verify.promises import Promise, Rendered
 
 S = TypeVar("S", bound=Settings)
 R = TypeVar("R")
@@ -63,6 +63,7 @@ class Judgement:
     kept: bool
     why: str = ""
     depth: int = 2
+    rendered: bool = False  # not kept, because this kind of host cannot: written there, and not proved
 
 
 def judge(inventory: Inventory, names: Collection[str], wanted: Callable[[str], bool]) -> list[Judgement]:
@@ -156,16 +157,18 @@ def _answers(node: LiveNode, host: Any) -> Judgement:
 
 def _ask(node: LiveNode, promise: Promise, host: Any, network: Future[Network]) -> Judgement:
     given = {"host": host, "node": node, "group": promise.group, **promise.given}
-    kept, why = True, ""
+    kept, rendered, why = True, False, ""
     try:
         if "network" in promise.wants:
             given["network"] = network.result()
         promise.check(**{name: value for name, value in given.items() if name in promise.wants})
+    except Rendered as unproved:
+        kept, rendered, why = False, True, str(unproved)
     except AssertionError as broken:
         kept, why = False, _evidence(str(broken))
     except Exception as broken:  # a promise that cannot be checked is not known to be kept
         kept, why = False, f"{type(broken).__name__}: {broken}".split("\n")[0]
-    return Judgement(node.name, promise.role, promise.sentence, kept, why[:200], promise.depth)
+    return Judgement(node.name, promise.role, promise.sentence, kept, why[:200], promise.depth, rendered)
 
 
 def _evidence(said: str) -> str:

@@ -3,8 +3,8 @@
 A promise is a function `test_...` in roles/<role>/verify.py; its name is the sentence. It holds on every host of its
 group: the module's `GROUP`, or `@pytest.mark.daemon("hdfs_namenode")`. Those of primetime/verify/everyone.py hold for
 every daemon. What a promise wants to know it names as an argument: `host` (testinfra, over ssh), `node` (LiveNode),
-`network` (Network); in everyone.py also `service`, `unit` (a service that is ours), `endpoint`, and `elected`, an
-endpoint of which its group has one.
+`network` (Network); in everyone.py also `service`, `unit` (a service that is ours), `sysctl` (a key and its value),
+`endpoint`, and `elected`, an endpoint of which its group has one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from primetime.settings import exposes, known
 
 EVERYONE = "primetime.verify.everyone"
 OURS = "primetime-"  # what the services of units that we write begin with
+
+
+class Rendered(Exception):
+    """Raised by a promise that this kind of host cannot keep: what it needs is written there, and not proved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +90,8 @@ def _of_everyone(group: str, settings: Any) -> Iterator[Promise]:
             for service in settings.services if name in wants else ():
                 if name == "service" or service.startswith(OURS):
                     yield Promise(group, f"{service} {words}", check, {name: service})
+        for key, value in getattr(settings, "sysctls", {}).items() if "sysctl" in wants else ():
+            yield Promise(group, f"{key} = {value} {words}", check, {"sysctl": (key, value)})
         for name, leader_only in (("endpoint", False), ("elected", True)):
             for endpoint in endpoints if name in wants else ():
                 if endpoint.leader_only == leader_only:

@@ -32,12 +32,14 @@ class VerifyReport:
     """`checked` promises, of which `failed` and `following` are not kept.
 
     `following` cannot be kept while one of `failed` is broken on the same host: a daemon that does not run does not
-    answer either. They are told apart so that what is to be mended stands alone.
+    answer either. They are told apart so that what is to be mended stands alone. `rendered` is what the host has in
+    its files and its kind cannot put in force or prove, a container most kernel settings: neither kept nor broken.
     """
 
     checked: int
     failed: tuple[Broken, ...]
     following: tuple[Broken, ...] = ()
+    rendered: tuple[Broken, ...] = ()
 
 
 def verify(
@@ -82,7 +84,7 @@ def _role(title: str, groups: Collection[str]) -> str:
 
 def together(judgements: Sequence[Judgement]) -> VerifyReport:
     """The report; what a broken promise explains on its host follows from it."""
-    broken = {(j.node, j.role, j.promise): j for j in reversed(judgements) if not j.kept}
+    broken = {(j.node, j.role, j.promise): j for j in reversed(judgements) if not j.kept and not j.rendered}
     roots: dict[tuple[str, str], int] = {}
     for j in broken.values():
         depth = roots.get((j.node, j.role), j.depth)
@@ -97,7 +99,8 @@ def together(judgements: Sequence[Judgement]) -> VerifyReport:
 
     ordered = sorted(broken.values(), key=lambda j: (j.node, j.role, j.depth))
     failed = tuple(_broken(j) for j in ordered if not follows(j))
-    return VerifyReport(len(judgements), failed, tuple(_broken(j) for j in ordered if follows(j)))
+    following = tuple(_broken(j) for j in ordered if follows(j))
+    return VerifyReport(len(judgements), failed, following, tuple(_broken(j) for j in judgements if j.rendered))
 
 
 def _broken(j: Judgement) -> Broken:

@@ -5,12 +5,13 @@ from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
 
 from primetime import here
-from primetime.operations import finish_packages, install_debs, system_user
+from primetime.operations import finish_packages, install_debs, kernel_settings, system_user
 from primetime.pending import reload_due, restart_due
-from primetime.settings import packages
+from primetime.settings import packages, sysctls
 from roles.base.settings import Base
 
 RULES = "/etc/primetime/base/firewall.nft"
+SYSCTLS = "/etc/sysctl.d/60-primetime.conf"
 JOURNAL = "/etc/systemd/journald.conf.d/primetime.conf"
 FIREWALL = "primetime-firewall"  # the unit, and its user
 
@@ -53,6 +54,15 @@ def base() -> None:
         restarted=True,
         _if=restart_due("systemd-journald", journal, reads=JOURNAL),
     )
+    wanted = sysctls(host.groups)
+    files.template(
+        name="Write the kernel settings that roles ask for",
+        src="templates/base/sysctl.conf.j2",
+        dest=SYSCTLS,
+        mode="644",
+        sysctls=sorted(wanted.items()),
+    )
+    kernel_settings(name="Make those that this kernel lets a host set", wanted=wanted)
     _firewall(settings)
     systemd.service(name="Keep sshd running", service="ssh", running=True, enabled=True)
 

@@ -19,6 +19,7 @@ class Base:
     apt_wait_s: int = 120  # the apt of a converge that was killed goes on for as long as its largest package
     free_disk_mb: int = 200  # an upgrade of a large package, twice: below, apt is left half done and segments refused
     journal_max_mb: int = 64  # a test host's disk is its controlling machine's; a day's warnings fit in this
+    journal_burst: int = 5000  # lines of one unit in half a minute: several stack traces of a JVM; the rest are counted
 
     def exposes(self) -> list[Endpoint]:
         return [Endpoint("ssh", self.ssh_port, open_to=["controller"], protocol="ssh")]

@@ -28,6 +28,11 @@ def test_the_journal_has_a_limit(host: Any) -> None:
     assert "SystemMaxUse=" in host.file("/etc/systemd/journald.conf.d/primetime.conf").content_string
 
 
+def test_the_journal_keeps_to_its_limit(host: Any, node: Any) -> None:
+    used = int(host.check_output("du -sm /var/log/journal").split()[0])
+    assert used <= node.mine(Base).journal_max_mb
+
+
 def test_the_hosts_reach_what_it_opens_to_them_and_nothing_else(node: Any, network: Any) -> None:
     wrong = network.into(node, controller=False)
     assert not wrong, "; ".join(wrong)

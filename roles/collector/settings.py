@@ -1,5 +1,6 @@
 """Collector: its knobs, and what it exposes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,6 +17,9 @@ class Collector:
     services: ClassVar[tuple[str, ...]] = ("primetime-collector",)
     # libluajit2 by name: apt may otherwise choose a LuaJIT that this Lua module does not work with
     packages: ClassVar[tuple[str, ...]] = ("nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit2-5.1-2")
+
+    # a burst's connections wait here until a worker takes them; below nginx's own backlog the kernel would cut that
+    sysctls: ClassVar[Mapping[str, int]] = {"net.core.somaxconn": 4096, "net.ipv4.tcp_max_syn_backlog": 4096}
 
     port: int = 8080
     workers: int = 2  # one per core that accepting may have; 0: as many as the host has

@@ -1,5 +1,6 @@
 """HBase: its knobs, and what its daemons expose."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -46,6 +47,7 @@ class HbaseRegionserver:
 
     group: ClassVar[str] = "hbase_regionserver"
     services: ClassVar[tuple[str, ...]] = ("primetime-hbase-regionserver",)
+    sysctls: ClassVar[Mapping[str, int]] = {"vm.swappiness": 1}  # a heap on disk makes collections last for seconds
     needs: ClassVar[tuple[str, ...]] = ("zookeeper", "hdfs", "hbase_master")
     heap_weight: ClassVar[int] = 11
 

@@ -1,5 +1,6 @@
 """HDFS: its knobs, and what its daemons expose."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,6 +51,7 @@ class HdfsDatanode:
 
     group: ClassVar[str] = "hdfs_datanode"
     services: ClassVar[tuple[str, ...]] = ("primetime-hdfs-datanode",)
+    sysctls: ClassVar[Mapping[str, int]] = {"vm.swappiness": 1}  # a heap on disk makes collections last for seconds
     needs: ClassVar[tuple[str, ...]] = ("hdfs_namenode",)
     heap_weight: ClassVar[int] = 2
 

@@ -1,5 +1,6 @@
 """Redis: its knobs, and what it exposes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,8 @@ class Redis:
     group: ClassVar[str] = "redis"
     services: ClassVar[tuple[str, ...]] = ("primetime-redis",)
     packages: ClassVar[tuple[str, ...]] = ("redis-server",)
+    # a rewrite of its file forks: without it the kernel refuses as soon as twice the memory is not free
+    sysctls: ClassVar[Mapping[str, int]] = {"vm.overcommit_memory": 1}
 
     secrets: ClassVar[tuple[Secret, ...]] = (
         Secret("redis_shipper", "the shipper counts", f"{RELOADED}; the shipper logs in again and repeats its call"),

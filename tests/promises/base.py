@@ -1,10 +1,11 @@
 """How the promises of base are broken."""
 
 from roles.base.settings import Base
-from tests.promises.breaking import CONVERGED, NO_FILTER, Break, changed, opened
+from tests.promises.breaking import CONVERGED, NO_FILTER, Break, changed, fewer_files, logged, opened
 
 RULE = "nft add table inet stranger && nft add chain inet stranger in '{ type filter hook input priority -10; }' &&"
 CONTROLLER = "$(ip -4 route show default | cut -d' ' -f3)"
+PROCESS = ("Type=exec", "ExecStart=", "ExecStart=/bin/sleep infinity")  # for a unit that has done its work
 MEND = "nft delete table inet stranger"
 LISTENER = "import socket, time; s = socket.create_server((str(), 5)); time.sleep(900)"
 
@@ -25,6 +26,9 @@ BREAKS = {
     "the journal has a limit": changed(
         "/etc/systemd/journald.conf.d/primetime.conf", "/SystemMaxUse/ d", f"base: {CONVERGED}*the journal*"
     ),
+    "the journal keeps to its limit": Break(
+        f"fallocate -l {Base().journal_max_mb + 8}M /var/log/journal/broken", "rm /var/log/journal/broken"
+    ),
     "the hosts reach what it opens to them and nothing else": Break(
         f"{RULE} nft add rule inet stranger in ip saddr != {CONTROLLER} tcp dport 1-65535 drop", MEND
     ),
@@ -39,12 +43,9 @@ BREAKS = {
     "the firewall in force is the one on disk": Break(
         "nft insert rule inet primetime input tcp dport 5 accept", "systemctl reload primetime-firewall"
     ),
-    # it has done its work and has no process: it is given one
-    "primetime-firewall has its system calls filtered": opened(
-        "base",
-        "primetime-firewall",
-        (*NO_FILTER, "Type=exec", "ExecStart=", "ExecStart=/bin/sleep infinity"),
-    ),
+    "primetime-firewall has its system calls filtered": opened("base", "primetime-firewall", (*NO_FILTER, *PROCESS)),
+    "primetime-firewall may open as many files as it asks for": fewer_files("primetime-firewall", *PROCESS),
+    "primetime-firewall keeps no log of its own": logged("primetime-firewall", *PROCESS),
     "is as converged": changed(
         "/etc/hosts", "$ a # by hand", f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
     ),

@@ -71,6 +71,12 @@ def generic(promise: Promise) -> Break | None:
         return Break(f"systemctl -q disable {service}", f"systemctl -q enable {service}", (kept,))
     if promise.check.__name__ in OPENED:
         return opened(promise.role, promise.given["unit"], OPENED[promise.check.__name__])
+    if promise.check.__name__ == "test_is_in_force":
+        return unset(*promise.given["sysctl"], promise.sentence)
+    if promise.check.__name__ == "test_may_open_as_many_files_as_it_asks_for":
+        return fewer_files(promise.given["unit"])
+    if promise.check.__name__ == "test_keeps_no_log_of_its_own":
+        return logged(promise.given["unit"])
     endpoint = promise.given.get("endpoint") or promise.given.get("elected")
     if endpoint and endpoint.transport == "tcp":
         # the kernel takes the listening socket away, and the process goes on without it; UDP's it would leave bound
@@ -104,6 +110,34 @@ def opened(role: str, service: str, lines: Sequence[str]) -> Break:
     fences = ("is exposed little", "has its system calls filtered", "is refused what is not its own")
     also = [f"{role}: {service} {fence}" for fence in fences]
     return overridden(service, f"printf '%s\\n' {shlex.join(lines)}", *also)
+
+
+def unset(key: str, value: int, sentence: str) -> Break:
+    """Another value where this host may set it, else the declaration taken out of its file."""
+    if key.startswith("net."):
+        done = f"base: {CONVERGED}Make those that this kernel lets a host set"
+        return Break(f"sysctl -q -w {key}={value + 1}", f"sysctl -q -w {key}={value}", (done,))
+    # roles that share a host share the file
+    written = f"base: {CONVERGED}Write the kernel settings that roles ask for"
+    return changed("/etc/sysctl.d/60-primetime.conf", f"/^-{key} / d", written, f"*: {sentence}")
+
+
+FILES = 19_000  # enough for every daemon, and less than a test host has as a whole
+
+
+def fewer_files(service: str, *lines: str) -> Break:
+    """Ask for so many files, and take one away from the running process."""
+    asking = overridden(service, f"printf '%s\\n' {shlex.join([*lines, f'LimitNOFILE={FILES}'])}")
+    own = f"runuser -u $(systemctl show -P User {service}) --"  # root of a container may not
+    taken = f"{own} prlimit --pid $(systemctl show -P MainPID {service}) --nofile={FILES - 1}:{FILES - 1}"
+    return Break(f"{asking.how}; {taken}", asking.mend)
+
+
+def logged(service: str, *lines: str) -> Break:
+    """Have it write what it says into a file."""
+    file = "/var/log/broken.log"
+    said = shlex.join([*lines, f"StandardOutput=append:{file}"])
+    return overridden(service, f"printf '%s\\n' {said}", after=f"rm -f {file}")
 
 
 def unit(group: str) -> str:

@@ -59,6 +59,11 @@ def test_no_two_daemons_of_a_demo_host_want_the_same_port() -> None:
         assert len(ports) == len(set(ports)), node.name
 
 
+def test_no_two_roles_want_different_values_of_one_kernel_setting() -> None:
+    wanted = {pair for cls in known().values() for pair in getattr(cls, "sysctls", {}).items()}
+    assert len(wanted) == len({key for key, _ in wanted})
+
+
 def test_a_port_stands_in_settings_only() -> None:
     ports = {str(endpoint.port) for cls in known().values() for endpoint in exposes(cls())} - {"22"}
     literal = re.compile(rf"(?<![\w.])({'|'.join(sorted(ports))})(?![\w.])")

@@ -64,3 +64,10 @@ def test_drift_is_told_of_the_daemon_by_its_role() -> None:
         ("hdfs/namenode", "is as converged: Write it"),
     ]
     assert report.checked == 10
+
+
+def test_what_a_host_cannot_prove_is_neither_kept_nor_broken() -> None:
+    unproved = Judgement("redis-1", "redis", "vm.overcommit_memory = 1 is in force", False, rendered=True)
+    report = together([unproved, Judgement("redis-1", "redis", "it answers ping", True)])
+    assert (report.checked, report.failed, report.following) == (2, (), ())
+    assert named(report.rendered) == [unproved.promise]
