@@ -27,6 +27,8 @@ from primetime.topology import load
 from tests.conftest import Bench
 from tests.hidden import Processes, Search, forms
 
+pytestmark = pytest.mark.long  # tests/cluster/test_secrets.py is the quick look
+
 TOPOLOGY = """\
 name: test-hidden
 provider: nspawn
