@@ -82,6 +82,15 @@ class Spool:
             return os.open(self.path(segment, "open"), os.O_RDONLY | os.O_CLOEXEC)
         return os.open(self.path(segment, "sealed"), os.O_RDONLY | os.O_CLOEXEC)
 
+    @contextlib.contextmanager
+    def opened(self, segment: SegmentId) -> Iterator[int]:
+        """`open`, and closed again at the end of the block."""
+        fd = self.open(segment)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
     def state(self, segment: SegmentId, kind: Kind) -> State:
         """What a tail may expect of a segment that a scan found to be `kind`."""
         if kind is Kind.CLOSED:

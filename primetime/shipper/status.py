@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from primetime.shipper.record import LINE_MAX, head
@@ -61,7 +61,7 @@ def _lag(spool: Spool, found: Mapping[SegmentId, Kind], offsets: Mapping[Segment
     lag_bytes = lag_events = 0
     oldest_ms = now_ms = time.time_ns() // 1_000_000
     for segment, offset in offsets.items():
-        with contextlib.suppress(FileNotFoundError), _opened(spool, segment) as fd:
+        with contextlib.suppress(FileNotFoundError), spool.opened(segment) as fd:
             behind = max(0, _written_end(fd, offset, found[segment]) - offset)
             first = head(os.pread(fd, LINE_MAX, offset)) if behind else None
             lag_bytes += behind
@@ -69,15 +69,6 @@ def _lag(spool: Spool, found: Mapping[SegmentId, Kind], offsets: Mapping[Segment
                 lag_events += max(1, behind * first.events // first.payload_bytes)
                 oldest_ms = min(oldest_ms, first.received_ms)
     return {"lag_bytes": lag_bytes, "lag_events": lag_events, "lag_seconds": round((now_ms - oldest_ms) / 1000, 1)}
-
-
-@contextlib.contextmanager
-def _opened(spool: Spool, segment: SegmentId) -> Iterator[int]:
-    fd = spool.open(segment)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def _written_end(fd: int, offset: int, kind: Kind) -> int:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -70,7 +69,7 @@ def _segment(spool: Spool, segment: SegmentId, kind: Kind, positions: Positions)
     redis = int(offset) if number == str(segment.number) and offset.isdecimal() else 0
     placed = {"hbase": tuple(hbase) == (0, 0, 0), "redis": redis == 0}
     seconds: list[tuple[int, int]] = []
-    with _opened(spool, segment) as fd:
+    with spool.opened(segment) as fd:
         tail = Tail(fd)
         for record in _records(tail, spool, segment, kind):
             if not seconds or record.received_ms // 1000 != seconds[-1][0] // 1000:
@@ -108,15 +107,6 @@ def _records(tail: Tail, spool: Spool, segment: SegmentId, kind: Kind) -> Iterat
         yield from records
 
 
-@contextlib.contextmanager
-def _opened(spool: Spool, segment: SegmentId) -> Iterator[int]:
-    fd = spool.open(segment)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def pending(spool: Spool, positions: Mapping[str, str]) -> Iterator[tuple[bytes, int]]:
     """(digest, received_ms) of each event that Redis has not counted, by its position; a source without one: of all."""
     for segment, kind in spool.scan().items():
@@ -124,7 +114,7 @@ def pending(spool: Spool, positions: Mapping[str, str]) -> Iterator[tuple[bytes,
         if segment.number < int(number):
             continue
         after = int(offset) if segment.number == int(number) else 0
-        with contextlib.suppress(FileNotFoundError), _opened(spool, segment) as fd:
+        with contextlib.suppress(FileNotFoundError), spool.opened(segment) as fd:
             for record in _records(Tail(fd), spool, segment, kind):
                 at = record.payload_at
                 for event in record.events:

@@ -24,9 +24,9 @@ WELL = Facts(
     memory_available_mb=4000,
     memory_mb=3072,
     places=[
-        Place(Path("/root/.cache/primetime"), device=1, free_mb=5000, needed_mb=900, variable="PRIMETIME_CACHE"),
+        Place(Path("/home/ops/.cache/primetime"), device=1, free_mb=5000, needed_mb=900, variable="PRIMETIME_CACHE"),
         Place(Path("/var/lib/primetime"), device=1, free_mb=5000, needed_mb=1000),
-        Place(Path("/root/.primetime"), device=2, free_mb=100, needed_mb=20, variable="PRIMETIME_HOME"),
+        Place(Path("/home/ops/.primetime"), device=2, free_mb=100, needed_mb=20, variable="PRIMETIME_HOME"),
     ],
     subnet="10.154.234.0/24",
     subnet_problem="",
@@ -93,7 +93,7 @@ def test_places_on_one_file_system_need_their_sum() -> None:
     short = replace(WELL, places=[replace(cache, free_mb=1899), replace(state, free_mb=1899), home])
     found = [finding for finding in all_of(short) if finding.check == "disk"]
     assert [finding.verdict for finding in found] == [BROKEN, OK]
-    assert "1,899 MB free at /root/.cache/primetime, /var/lib/primetime, 1,900 needed" in str(found[0])
+    assert "1,899 MB free at /home/ops/.cache/primetime, /var/lib/primetime, 1,900 needed" in str(found[0])
     assert "PRIMETIME_CACHE" in found[0].mend
 
 
