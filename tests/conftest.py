@@ -17,6 +17,7 @@ from primetime.inventory import live
 from primetime.live_counts import client_of
 from primetime.paths import REPO
 from primetime.topology import load
+from tests import rotation
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +31,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long = [item for item in items if item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if item not in long]
+
+
+def pytest_report_collectionfinish() -> list[str]:
+    return rotation.drawn
 
 
 @dataclass(frozen=True)

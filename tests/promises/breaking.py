@@ -128,9 +128,13 @@ FILES = 19_000  # enough for every daemon, and less than a test host has as a wh
 def fewer_files(service: str, *lines: str) -> Break:
     """Ask for so many files, and take one away from the running process."""
     asking = overridden(service, f"printf '%s\\n' {shlex.join([*lines, f'LimitNOFILE={FILES}'])}")
-    own = f"runuser -u $(systemctl show -P User {service}) --"  # root of a container may not
-    taken = f"{own} prlimit --pid $(systemctl show -P MainPID {service}) --nofile={FILES - 1}:{FILES - 1}"
-    return Break(f"{asking.how}; {taken}", asking.mend)
+    return Break(f"{asking.how}; {limited(service, f'{FILES - 1}:{FILES - 1}')}", asking.mend)
+
+
+def limited(service: str, files: str) -> str:
+    """The command that gives a running process another limit, as its own user: root of a container may not."""
+    own = f"runuser -u $(systemctl show -P User {service}) --"
+    return f"{own} prlimit --pid $(systemctl show -P MainPID {service}) --nofile={files}"
 
 
 def logged(service: str, *lines: str) -> Break:
@@ -199,8 +203,9 @@ def heap(group: str, *also: str) -> Break:
 
 
 def as_root(group: str, home: str, owner: str, *also: str) -> Break:
-    """Restart a daemon as root, and give back afterwards what it then owned."""
-    lines = f"printf '%s\\n' User=root Group=root Environment=HADOOP_USER_NAME={owner}"
+    """Restart a daemon as a root that may read and write its files, and give back afterwards what it then owned."""
+    reach = "CapabilityBoundingSet=CAP_DAC_OVERRIDE"
+    lines = f"printf '%s\\n' User=root Group=root {reach} Environment=HADOOP_USER_NAME={owner}"
     return overridden(unit(group), lines, *also, after=f"chown -R {owner}:{owner} {home}")
 
 

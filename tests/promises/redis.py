@@ -29,7 +29,7 @@ BREAKS = {
     "its default user is off": allowed("default", "on nopass", "redis: it refuses who does not log in"),
     "each role logs in and does its work": allowed("monitoring", "-info"),
     "no role can do what it must not": allowed("monitoring", "+flushall"),
-    "it keeps no password but its hash": mode(f"{FOLDER}/users.acl", "644", "640", WRITTEN),
+    "it keeps no password but its hash": mode(f"{FOLDER}/users.acl", "644", "640", *USERS),
     "it runs as its own user": as_root("redis", "/var/lib/primetime-redis", "redis"),
     "the distribution's redis stays off": Break(
         "systemctl start redis-server",

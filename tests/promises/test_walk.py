@@ -1,14 +1,15 @@
 """Every promise of every role, broken by hand: `verify` names exactly that promise and that host, and exits 3.
 
-All of them: `bin/primetime test --all --group promises`.
+All of them: `bin/primetime test --all --group promises`; a few, other ones with each commit, in `test`.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -18,22 +19,34 @@ from primetime.verify.judge import ANSWERS
 from primetime.verify.promises import everything
 from tests.conftest import Demo
 from tests.promises.breaking import CONVERGED, Break, do, table, way
+from tests.rotation import rotating
 
 SETTLED_S = 120  # a JVM starts, a session ends, a status grows old
-Walked = tuple[str, str]  # inventory group, promise; `is as converged` stands for one operation of the group
+QUICK = 3  # in `test`
+
+
+class Walked(NamedTuple):
+    """A promise of an inventory group; `is as converged` stands for one operation of the group."""
+
+    group: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.sentence}"
 
 
 def walked() -> list[Walked]:
     """Everything that the demo's hosts promise, and one operation of each daemon undone by hand."""
     here = set(load("demo").all_groups())
     daemons = [group for group, cls in known().items() if getattr(cls, "services", ())]
-    found = [("base", ANSWERS)] + [(promise.group, promise.sentence) for promise in everything()]
-    found += [(group, CONVERGED.rstrip(": ")) for group in daemons]
-    return [(group, sentence) for group, sentence in found if group in here]
+    found = [Walked("base", ANSWERS)] + [Walked(promise.group, promise.sentence) for promise in everything()]
+    found += [Walked(group, CONVERGED.rstrip(": ")) for group in daemons]
+    return [walk for walk in found if walk.group in here]
 
 
 def cases() -> list[Any]:
-    return [pytest.param(*case, id=f"{case[0]}: {case[1]}", marks=pytest.mark.long) for case in walked()]
+    quick = rotating("promises broken", walked(), QUICK)
+    return [pytest.param(*walk, id=str(walk), marks=() if walk in quick else pytest.mark.long) for walk in walked()]
 
 
 def the_way(group: str, sentence: str) -> Break:
@@ -43,9 +56,28 @@ def the_way(group: str, sentence: str) -> Break:
     return found
 
 
-def verify(demo: Demo) -> tuple[int, list[dict[str, str]]]:
-    done = demo.run("verify", "--json", check=False)
+def verify(demo: Demo, *words: str) -> tuple[int, list[dict[str, str]]]:
+    done = demo.run("verify", "--json", *words, check=False)
     return done.returncode, json.loads(done.stdout.splitlines()[-1])["failed"]
+
+
+def until(settled: Callable[[int, list[dict[str, str]]], bool], demo: Demo, *words: str) -> None:
+    """Verify until its exit code and what it names are `settled`."""
+    ends = time.monotonic() + SETTLED_S
+    while not settled(*(told := verify(demo, *words))):
+        assert time.monotonic() < ends, f"verify exits {told[0]} and names {told[1]}"
+
+
+def whole(code: int, failed: list[dict[str, str]]) -> bool:
+    return (code, failed) == (0, [])
+
+
+@pytest.fixture(scope="module")
+def mended(demo: Demo) -> Iterator[Demo]:
+    """The demo, of which nothing is broken before all this, and after it."""
+    until(whole, demo)
+    yield demo
+    until(whole, demo)
 
 
 def test_a_promise_is_walked_once() -> None:
@@ -53,7 +85,7 @@ def test_a_promise_is_walked_once() -> None:
 
 
 @pytest.mark.parametrize(("group", "sentence"), cases())
-def test_verify_names_exactly_what_was_broken(demo: Demo, group: str, sentence: str) -> None:
+def test_verify_names_exactly_what_was_broken(mended: Demo, group: str, sentence: str) -> None:
     wrong, node = the_way(group, sentence), load("demo").in_group(group)[0].name
     role = group.replace("_", "/", 1)
 
@@ -72,17 +104,12 @@ def test_verify_names_exactly_what_was_broken(demo: Demo, group: str, sentence: 
             for pattern in wrong.also
         )
 
+    def named(code: int, failed: list[dict[str, str]]) -> bool:
+        return code == 3 and any(map(is_it, failed)) and all(is_it(broken) or follows(broken) for broken in failed)
+
     try:
-        do(wrong.how, demo, node)
-        ends = time.monotonic() + SETTLED_S
-        while True:
-            code, failed = verify(demo)
-            strangers = [broken for broken in failed if not is_it(broken) and not follows(broken)]
-            if code == 3 and any(map(is_it, failed)) and not strangers:
-                break
-            assert time.monotonic() < ends, f"verify exits {code} and names {failed}"
+        do(wrong.how, mended, node)
+        until(named, mended)
     finally:
-        do(wrong.mend, demo, node)
-        ends = time.monotonic() + SETTLED_S
-        while (told := verify(demo)) != (0, []):
-            assert time.monotonic() < ends, f"mended, and verify still names {told}"
+        do(wrong.mend, mended, node)
+        until(whole, mended, "--node", node)
