@@ -25,6 +25,7 @@ GROUPS = {
     "machine": "each role alone on a fresh host; the driver",
     "cluster": "an event goes in, a row comes out",
     "fault": "the same, while something is killed",
+    "crash": "demo, ended by Ctrl-C or kill -9 at random moments",
     "promises": "each promise broken by hand, and named by verify",
 }
 # They start servers of their own on this machine; the others only make hosts.
