@@ -49,6 +49,7 @@ class Daemon:
     formatted: str = ""
     data: str = ""  # the only folder it may write to; its home when not given
     stop_s: int = 30
+    open_files: int = 65_536  # a region has many files, and each client a socket; HBase's own floor is 10,000
     young_share: float = 0  # of the heap, for what lives for one request only; 0: as the JVM chooses
 
     @property

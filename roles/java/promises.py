@@ -54,9 +54,3 @@ def heap_mb(host: Any, group: str) -> int:
     """The heap that a running daemon was given."""
     arguments = host.check_output("tr '\\0' '\\n' < /proc/%s/cmdline", pid(host, group)).splitlines()
     return int(next(word for word in arguments if word.startswith("-Xmx")).removeprefix("-Xmx").removesuffix("m"))
-
-
-def open_files(host: Any, group: str) -> int:
-    """How many files a daemon may open: what took effect, which a container may have cut."""
-    limits = host.check_output("grep 'Max open files' /proc/%s/limits", pid(host, group))
-    return int(limits.split()[3])

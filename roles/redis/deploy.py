@@ -57,6 +57,7 @@ def redis() -> None:
         dest="/etc/systemd/system/primetime-redis.service",
         mode="644",
         data=DATA,
+        redis=settings,
         within=here.network(),
         script=SCRIPT,
     )

@@ -27,6 +27,7 @@ class Redis:
     )
 
     port: int = 6379
+    open_files: int = 16_384  # its default of 10,000 clients, and its own files
     maxmemory_mb: int = 160  # 15 minutes of identities at 9 bytes each leave room for 10 million events
     appendfsync: str = "everysec"  # counts are recomputed from HBase when a crash loses their last second
 

@@ -80,8 +80,13 @@ def generic(promise: Promise) -> Break | None:
     endpoint = promise.given.get("endpoint") or promise.given.get("elected")
     if endpoint and endpoint.transport == "tcp":
         # the kernel takes the listening socket away, and the process goes on without it; UDP's it would leave bound
-        return Break(f"ss -K -ltn sport = :{endpoint.port}", f"systemctl restart {unit(promise.group)}")
+        return Break(closed(endpoint.port), f"systemctl restart {unit(promise.group)}")
     return None
+
+
+def closed(port: int) -> str:
+    """The command that closes a port: one socket at a time, and a server may have one for each of its workers."""
+    return f"for _ in $(seq 8); do ss -K -ltn sport = :{port}; done"
 
 
 # Lines that take a fence of templates/base/hardened.j2 away, by the promise that is then broken.

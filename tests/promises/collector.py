@@ -1,6 +1,6 @@
 """How the promises of the collector are broken."""
 
-from tests.promises.breaking import CONVERGED, Break, changed, mode, overridden, process
+from tests.promises.breaking import CONVERGED, Break, changed, limited, mode, overridden, process
 
 CONF = "/etc/primetime/collector"
 SPOOL = "/var/spool/primetime"
@@ -29,14 +29,18 @@ BREAKS = {
     "all of it runs as its own user": overridden(
         "primetime-collector",
         "printf '%s\\n' User=www-data Group=primetime-spool",
+        "collector: its configuration is valid",
+        "collector: it takes traffic",
         after=f"chown -R collector {SPOOL}",
     ),
     "it goes before what drains the spool": process("collector", "renice -n 0 -p $PID", "renice -n -5 -p $PID"),
-    "a worker may open as many files as it has connections": process(
-        "collector", "prlimit --pid $PID --nofile=1000:", "systemctl restart primetime-collector"
+    "a worker may open as many files as it has connections": Break(
+        limited("primetime-collector", "1000:1000"),
+        "systemctl restart primetime-collector",
+        ("collector: primetime-collector may open as many files as it asks for",),
     ),
     "the spool is the collector's and open to its group": mode(
-        SPOOL, "2775", "2770", f"collector: {CONVERGED}Make the spool: *"
+        SPOOL, "2775", "2770", f"collector: {CONVERGED}Make the spool: *", f"shipper: {CONVERGED}Make the spool where *"
     ),
     "the spool has a ulid": changed(f"{SPOOL}/spool.ulid", "$ a\\\\"),
     "the distribution's nginx stays off": Break(

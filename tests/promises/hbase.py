@@ -2,7 +2,7 @@
 
 from primetime.hbase import admin
 from tests.conftest import Demo
-from tests.promises.breaking import CONVERGED, Break, as_root, changed, configured, heap, process
+from tests.promises.breaking import CONVERGED, Break, as_root, changed, configured, heap
 
 SITE = "hbase-site.xml"
 STRANGER = 'sed -i "s/ $(hostname)$/ $(hostname) stranger/" /etc/hosts'
@@ -62,11 +62,6 @@ REGIONSERVER = {
         "hbase_regionserver", "hbase.unsafe.regionserver.hostname", "hbase/master: every regionserver is live"
     ),
     "its heap is as given": heap("hbase_regionserver"),
-    "it may open enough files": process(
-        "hbase_regionserver",
-        "prlimit --pid $PID --nofile=5000:",
-        "prlimit --pid $PID --nofile=$(prlimit --pid $PID --nofile --raw --noheadings --output HARD):",
-    ),
     "it runs as its own user": as_root("hbase_regionserver", "/var/lib/hbase", "hbase"),
     "is as converged": edited("hbase_regionserver"),
 }

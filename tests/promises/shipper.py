@@ -25,7 +25,7 @@ BREAKS = {
         "gpasswd -a shipper primetime-spool",
         (f"shipper: {CONVERGED}Make the shipper's user",),
     ),
-    "it gives way to everything else": process("shipper", "renice -n 0 -p $PID", "renice -n 19 -p $PID"),
+    "it gives way to everything else": process("shipper", "renice -n 0 -p $PID", "renice -n 10 -p $PID"),
     "each lane has a process": configured("s/^hbase_lanes = .*/hbase_lanes = 1/"),
     "its status is fresh": process("shipper", "kill -STOP $PID", "kill -CONT $PID"),
     # its status is read as it is on disk: the writer must not put it right again
