@@ -1,4 +1,4 @@
-"""HBase, as far as primetime uses it: cells through one Thrift2 gateway, and the tables they are in."""
+"""HBase, as far as primetime uses it: cells through one Thrift2 gateway, puts also past it, and tables."""
 
 from primetime.hbase.client import Hbase
 from primetime.hbase.encoding import Cell

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
-from primetime.hbase.encoding import FAMILY, Cell, checked, put_calls, scan_filter
+from primetime.hbase.encoding import FAMILY, Cell, calls, checked, puts, scan_filter, size
 from primetime.hbase.gateway import Gateway, HbaseUnavailable, api
 from primetime.hbase.paging import MOST_PARTS, PART_CELLS, Paging
 
@@ -25,8 +26,9 @@ class Hbase:
 
         It may have been applied in part if it raises: repeat it whole. ValueError for what HBase could never store.
         """
-        for message in put_calls(table.encode(), rows):
-            self._gateway.call_encoded("putMultiple", message)
+        sized = ((size(*put), _as_thrift(*put)) for put in puts(rows))
+        for part in calls(sized):
+            self._gateway.call("putMultiple", table=table.encode(), puts=part)
 
     def get(self, table: str, row: bytes) -> dict[bytes, bytes]:
         """A row's values by qualifier, empty when there is no such row. For narrow rows; wide ones are scanned."""
@@ -63,14 +65,14 @@ class Hbase:
     def _cells(self, scanner: int, connection: int) -> Iterator[tuple[bytes, bytes, bytes, int]]:
         paging = Paging()
         while page := self._gateway.call_on(connection, "getScannerRows", scanner=scanner, rows=paging.parts):
-            size = 0
+            bytes_ = 0
             for part in page:
                 row = part.row
                 for cell in part.columnValues:
                     value = cell.value
-                    size += len(value)
+                    bytes_ += len(value)
                     yield row, cell.qualifier, value, cell.timestamp
-            paging.saw(len(page), size)
+            paging.saw(len(page), bytes_)
 
     def delete(self, table: str, row: bytes, qualifier: bytes | None = None) -> None:
         """Removes one cell, or the whole row.
@@ -85,3 +87,7 @@ class Hbase:
     def close(self) -> None:
         """Closes the connection; the next call would make a new one."""
         self._gateway.close()
+
+
+def _as_thrift(row: bytes, cells: list[Cell]) -> Any:
+    return api.Put(row, [api.ColumnValue(FAMILY, *cell) for cell in cells])

@@ -52,7 +52,7 @@ class _Transport:
 
 
 class _Wire(TClient):
-    """thriftpy2's client on a connected socket; it also sends calls that are encoded already."""
+    """thriftpy2's client on a connected socket."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -86,10 +86,6 @@ class Gateway:
     def call(self, method: str, **arguments: Any) -> Any:
         """One call and its answer; HbaseUnavailable when repeating it may help."""
         return self._exchange(method, lambda wire: wire.send(method, arguments))
-
-    def call_encoded(self, method: str, message: bytes) -> None:
-        """`call`, of a message that encoding.py made."""
-        self._exchange(method, lambda wire: wire.sock.sendall(message))
 
     def call_on(self, connection: int, method: str, **arguments: Any) -> Any:
         """`call`, but never on another connection than number `connection`.

@@ -86,6 +86,7 @@ service Hbase {
 
   i32 openScanner(1: required binary table, 2: required Scan scan) throws (1: IoError io)
   list<Row> getScannerRows(1: required i32 scanner, 2: required i32 rows) throws (1: IoError io, 2: IllegalArgument ia)
+  list<Row> getScannerResults(1: required binary table, 2: required Scan scan, 3: i32 rows) throws (1: IoError io)
   void closeScanner(1: required i32 scanner) throws (1: IoError io, 2: IllegalArgument ia)
 
   list<TableName> getTableNamesByPattern(1: required string regex, 2: required bool system) throws (1: IoError io)

@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from threading import Event
 from typing import Any
 
-from primetime.hbase import Hbase
+from primetime.hbase.direct import DirectHbase
 from primetime.shipper import reports, status
 from primetime.shipper.config import Config
 from primetime.shipper.hbase_sink import HbaseSink
@@ -70,7 +70,7 @@ def make_sink(config: Config, lane: str) -> Sink:
         )
     return HbaseSink(
         spool,
-        Hbase(config.hbase_host, config.hbase_port, config.hbase_timeout_s),
+        DirectHbase(config.hbase_host, config.hbase_port, config.hbase_timeout_s, user="shipper"),
         mine=lambda segment: segment.worker % config.hbase_lanes == number,
         batch_events=config.hbase_batch_events,
         passed_redis=reports.RedisProgress(config.run).passed if config.redis_host else None,

@@ -67,7 +67,7 @@ class HbaseRegionserver:
 
     def exposes(self) -> list[Endpoint]:
         return [
-            Endpoint("rpc", self.port, open_to=["hbase"], protocol="hbase"),
+            Endpoint("rpc", self.port, open_to=["hbase", "shipper"], protocol="hbase"),
             Endpoint("http", self.http_port, open_to=["controller", "monitoring"], protocol="http", scrape=METRICS),
         ]
 
