@@ -86,8 +86,10 @@ def process(host: Any, unit: str) -> dict[str, str] | None:
 
 
 def fenced(host: Any, unit: str) -> bool:
-    """Whether the unit says by itself, whatever the firewall says, whom it talks to."""
-    return "-pIPAddressDeny=any" in _properties(host, unit)
+    """Whether the unit says by itself, whatever the firewall says, whom it talks to: certain networks, or nobody."""
+    said = _properties(host, unit)
+    families = [family for line in said if "RestrictAddressFamilies=" in line for family in line.split("=")[1].split()]
+    return "-pIPAddressDeny=any" in said or "AF_INET" not in families
 
 
 def others_data(host: Any, unit: str) -> list[str]:

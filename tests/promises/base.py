@@ -1,7 +1,7 @@
 """How the promises of base are broken."""
 
 from roles.base.settings import Base
-from tests.promises.breaking import CONVERGED, NO_FILTER, Break, changed, fewer_files, logged, opened
+from tests.promises.breaking import CONVERGED, NO_FILTER, OPENED, Break, changed, fewer_files, logged, opened
 
 RULE = "nft add table inet stranger && nft add chain inet stranger in '{ type filter hook input priority -10; }' &&"
 CONTROLLER = "$(ip -4 route show default | cut -d' ' -f3)"
@@ -44,6 +44,9 @@ BREAKS = {
         "nft insert rule inet primetime input tcp dport 5 accept", "systemctl reload primetime-firewall"
     ),
     "primetime-firewall has its system calls filtered": opened("base", "primetime-firewall", (*NO_FILTER, *PROCESS)),
+    "primetime-firewall is held to its own network": opened(
+        "base", "primetime-firewall", ("RestrictAddressFamilies=AF_INET", *OPENED["test_is_held_to_its_own_network"])
+    ),
     "primetime-firewall may open as many files as it asks for": fewer_files("primetime-firewall", *PROCESS),
     "primetime-firewall keeps no log of its own": logged("primetime-firewall", *PROCESS),
     "is as converged": changed(
