@@ -1,0 +1,74 @@
+"""A moto server on loopback: the AWS endpoint of tests, which checks signatures when asked to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+REGION = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Moto:
+    """One that runs. `url` is what AWS_ENDPOINT_URL takes."""
+
+    url: str
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._post("reset", b"")
+
+    def check_signatures(self, after: int) -> None:
+        """From the call after so many on, each must be signed by a user that IAM knows, and allowed to it."""
+        self._post("reset-auth", str(after).encode())
+
+    def _post(self, what: str, body: bytes) -> None:
+        request = urllib.request.Request(
+            f"{self.url}/moto-api/{what}", data=body, headers={"Content-Type": "text/plain"}, method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert json.load(answer)["status"] == "ok"
+
+    def environment(self, key: str = "test", secret: str = "test") -> dict[str, str]:
+        """What a command needs to use it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+@contextmanager
+def running() -> Iterator[Moto]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each call otherwise
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield Moto(f"http://{host}:{port}")
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[Moto]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def moto(moto_server: Moto, monkeypatch: pytest.MonkeyPatch) -> Moto:
+    """An empty one, which the environment points to."""
+    moto_server.reset()
+    for name, value in moto_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return moto_server
