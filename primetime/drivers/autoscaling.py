@@ -101,20 +101,6 @@ class AutoScalingDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
     connectionCls = AutoScalingConnection
     service = "autoscaling"
 
-    def __init__(
-        self,
-        key: str | None = None,
-        secret: str | None = None,
-        secure: bool = True,
-        host: str | None = None,
-        port: int | None = None,
-        region: str | None = None,
-        token: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self._prepare(region, key, secret, token)
-        super().__init__(key or "", secret or "", **self._where(host, port, secure), **kwargs)  # type: ignore[no-untyped-call]
-
     def list_auto_scale_groups(
         self, names: Sequence[str] = (), ex_tags: Mapping[str, str] | None = None
     ) -> list[AutoScaleGroup]:

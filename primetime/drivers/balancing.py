@@ -61,20 +61,6 @@ class BalancingDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
     connectionCls = BalancingConnection
     service = "elasticloadbalancing"
 
-    def __init__(
-        self,
-        key: str | None = None,
-        secret: str | None = None,
-        secure: bool = True,
-        host: str | None = None,
-        port: int | None = None,
-        region: str | None = None,
-        token: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self._prepare(region, key, secret, token)
-        super().__init__(key or "", secret or "", **self._where(host, port, secure), **kwargs)  # type: ignore[no-untyped-call]
-
     def list_balancers(self) -> list[NetworkBalancer]:
         """Network load balancers only."""
         found = self._ask("DescribeLoadBalancers")

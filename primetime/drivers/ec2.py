@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from libcloud.compute.drivers.ec2 import API_VERSION, NAMESPACE, BaseEC2NodeDriver, EC2NodeDriver
+from libcloud.compute.drivers.ec2 import API_VERSION, NAMESPACE, EC2NodeDriver
 
 from primetime.drivers.aws import wire
 from primetime.drivers.aws.connection import AwsConnection, AwsDriver
@@ -44,23 +44,7 @@ class Ec2Driver(AwsDriver, EC2NodeDriver):  # type: ignore[misc]
 
     connectionCls: Any = Ec2Connection
     service = "ec2"
-
-    def __init__(
-        self,
-        key: str | None = None,
-        secret: str | None = None,
-        secure: bool = True,
-        host: str | None = None,
-        port: int | None = None,
-        region: str | None = None,
-        token: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self._prepare(region, key, secret, token)
-        self.token, self.api_name, self.country = token, "ec2", ""
-        where = self._where(host, port, secure)
-        # EC2NodeDriver's own constructor knows a table of regions only
-        super(BaseEC2NodeDriver, self).__init__(key or "", secret or "", **where, **kwargs)  # type: ignore[no-untyped-call]
+    token, api_name, country = None, "ec2", ""
 
     def _ex_connection_class_kwargs(self) -> dict[str, Any]:
         return {}

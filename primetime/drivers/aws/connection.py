@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import requests
 from libcloud.common.aws import AWSBaseResponse, SignedAWSConnection
+from libcloud.common.base import BaseDriver
 
 from primetime.drivers.aws import regions, wire
 from primetime.drivers.aws.credentials import Credentials, find, fixed
@@ -173,15 +174,26 @@ class AwsDriver:
 
     service = ""
 
-    def _prepare(self, region: str | None, key: str | None, secret: str | None, token: str | None) -> None:
+    def __init__(
+        self,
+        key: str | None = None,
+        secret: str | None = None,
+        secure: bool = True,
+        host: str | None = None,
+        port: int | None = None,
+        region: str | None = None,
+        token: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Credentials are found (environment, profile, role) unless a key is given; the endpoint unless a host is."""
         self.region_name = region or regions.default_region() or "us-east-1"
         self.credentials = fixed(Credentials(key, secret, token)) if key and secret else find()
         self.calls: list[str] = []
         self._connections = threading.local()
-
-    def _where(self, host: str | None, port: int | None, secure: bool) -> dict[str, Any]:
         where = regions.Endpoint(host, port or (443 if secure else 80), secure) if host else None
-        return vars(where or regions.endpoint(self.service, self.region_name))
+        place = vars(where or regions.endpoint(self.service, self.region_name))
+        # not EC2NodeDriver's own constructor, which knows a table of regions only
+        BaseDriver.__init__(cast(Any, self), key or "", secret or "", **place, **kwargs)
 
     @property
     def connection(self) -> AwsConnection:
