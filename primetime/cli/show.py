@@ -1,13 +1,22 @@
-"""`show`: what a show needs: `capacity`, the machines for a crowd."""
+"""`show`: what shows need: `capacity`, the machines for a crowd; `calendar`, the weeks to come of a topology."""
 
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from primetime.calendar import LEAD, Broadcast
 from primetime.capacity import Crowd, capacity
 from primetime.capacity_figures import FIGURES
+from primetime.cli import add_topology
+from primetime.cloud.prices import cost
+from primetime.cloud.schedule import calendar, collecting
 from primetime.console import Console, table
+from primetime.errors import UsageError
 from primetime.quantities import count, seconds
+from primetime.topology import load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +33,78 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--cores", default="2", help="of a collector (default: 2)")
     sub.add_argument("--json", action="store_true", help="end standard output with one JSON object on one line")
+    sub = actions.add_parser("calendar", help="the shows to come: when, how many collectors, what they cost")
+    add_topology(sub)
+    sub.add_argument("--days", default="7", help="so many from now on (default: 7)")
+    sub.add_argument("--from", dest="since", metavar="YYYY-MM-DD", help="a day (UTC) to begin with in place of now")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
+    return _calendar(arguments, console) if arguments.action == "calendar" else _capacity(arguments, console)
+
+
+def _calendar(arguments: argparse.Namespace, console: Console) -> int:
+    topology = load(arguments.topology)
+    group = collecting(topology.cloud) if topology.cloud else None
+    if topology.cloud is None or group is None:
+        raise UsageError(f"{topology.name} has no collectors that scale: a calendar is of a topology on EC2")
+    since = _day(arguments.since) if arguments.since else datetime.now(UTC)
+    found = calendar(topology.cloud, group, since, since + timedelta(days=count(arguments.days)))
+    size = group.sizes[0]
+    shows = []
+    for broadcast in found.broadcasts:
+        during = [each for each in found.changes if broadcast.name in each.broadcasts]
+        most = max(during, key=lambda each: each.needed)
+        hours = (broadcast.until - broadcast.begins + LEAD).total_seconds() / 3600
+        price = cost([size] * most.collectors, topology.cloud.region)
+        shows.append(
+            {
+                "show": broadcast.name,
+                "begins": broadcast.begins.isoformat(),
+                "local": _local(broadcast),
+                "from": (broadcast.begins - LEAD).isoformat(),
+                "until": broadcast.until.isoformat(),
+                "collectors": most.collectors,
+                "needed": most.needed,
+                "cost": None if price.unknown else round(price.per_hour * hours, 2),
+                "short": most.needed > most.collectors,
+            }
+        )
+    _tell_calendar(console, shows, found.changes, size)
+    console.result({"topology": topology.name, "shows": shows})
+    return 0
+
+
+def _tell_calendar(console: Console, shows: list[dict[str, Any]], changes: Any, size: str) -> None:
+    rows = [
+        (
+            show["show"],
+            show["local"],
+            str(show["collectors"]),
+            "unknown" if show["cost"] is None else f"{show['cost']:.2f}",
+            f"too few: {show['needed']} needed, raise max" if show["short"] else "",
+        )
+        for show in shows
+    ]
+    console.say(table(rows, ("show", "begins", "collectors", "cost", "warning")) if rows else "no show in these days")
+    if rows:
+        console.say(f"\ncost: US dollars on demand, all collectors as {size}, from the first to the last of the show's")
+        console.say(table([(f"{each.at:%a %Y-%m-%d %H:%M}Z", str(each.collectors)) for each in changes], ("from", "")))
+
+
+def _local(broadcast: Broadcast) -> str:
+    zone = broadcast.show.time_zone
+    return f"{broadcast.begins.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a day: write it like 2026-11-28") from error
+
+
+def _capacity(arguments: argparse.Namespace, console: Console) -> int:
     crowd = Crowd(
         updates=count(arguments.updates),
         seconds=seconds(arguments.within),

@@ -13,11 +13,12 @@ from typing import Any
 
 from primetime.errors import UsageError
 from primetime.paths import REPO
-from primetime.topology import checking, fitting, reading
+from primetime.topology import checking, cloud, fitting, reading
 from primetime.topology.checking import PROVIDERS, Declared
+from primetime.topology.cloud import Cloud
 from primetime.topology.fitting import inventory_groups
 
-__all__ = ["PROVIDERS", "NodeSpec", "Topology", "inventory_groups", "load", "names", "parse"]
+__all__ = ["PROVIDERS", "Cloud", "NodeSpec", "Topology", "inventory_groups", "load", "names", "parse"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Topology:
     network: str | None = None  # CIDR; None: any that is free
     given: str = ""  # what to write after -t
     file: str = ""  # where it was read from
+    cloud: Cloud | None = None  # what only EC2 has: groups that scale, shows with times
 
     @property
     def argument(self) -> str:
@@ -89,7 +91,9 @@ def parse(text: str, where: str) -> Topology:
     """A topology from YAML text; raises UsageError with one line per problem, `where:line:column: what to write`."""
     source = reading.source(text, where)
     groups: list[Declared] = []
-    found = [*checking.check(source, groups), *fitting.check(source, groups)]
+    on_ec2 = isinstance(source.data, dict) and source.data.get("provider") == "ec2"
+    rules = cloud.RULES if on_ec2 else checking.LOCAL
+    found = [*checking.check(source, groups, rules), *fitting.check(source, groups)]
     if found:
         raise UsageError("\n".join(sorted(found, key=lambda line: _position(line, where))))
     data = source.data
@@ -97,12 +101,13 @@ def parse(text: str, where: str) -> Topology:
         name=data["name"],
         provider=data["provider"],
         image=data["image"],
-        shows=tuple(data["shows"]),
+        shows=tuple(cloud.show_names(data["shows"])),
         nodes=tuple(_nodes(groups)),
         settings=data.get("settings") or {},
         network=data.get("network"),
         given=where,
         file=where,
+        cloud=cloud.read(data, groups) if on_ec2 else None,
     )
 
 
@@ -113,6 +118,8 @@ def _position(problem: str, where: str) -> list[int]:
 
 def _nodes(groups: list[Declared]) -> Iterator[NodeSpec]:
     for group in groups:
+        if group.least is not None:
+            continue  # its members come and go: they are in `cloud.groups`
         assert group.count is not None and group.memory_mb is not None
         for number in range(group.count):
             address = str(group.addresses[number]) if group.addresses else None

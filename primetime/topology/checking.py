@@ -9,7 +9,7 @@ import datetime
 import difflib
 import re
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Any
@@ -20,7 +20,7 @@ from primetime.needs import daemons, label
 from primetime.settings import known, problems
 from primetime.topology.reading import Source
 
-PROVIDERS = ("nspawn",)
+PROVIDERS = ("nspawn", "ec2")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 NAMED = "write small letters, digits and dashes, a letter first, at most 31"
 TOP_KEYS = ("name", "provider", "image", "network", "shows", "partial", "groups", "settings")
@@ -45,9 +45,31 @@ class Declared:
     cpus: float | None = None
     cpu_weight: int = 100
     addresses: list[IPv4Address] = field(default_factory=list)
+    sizes: list[str] = field(default_factory=list)  # of EC2: the first that can be had
+    cores: int | None = None
+    least: int | None = None  # a group that scales: between these
+    most: int | None = None
+    spot_share: float = 0.0
+    spool_gb: int | None = None
 
 
-def check(source: Source, sound: list[Declared]) -> Iterator[str]:
+Look = Callable[[Source, Any], Iterator[str]]
+GroupLook = Callable[[Source, dict[str, Any], Declared], Iterator[str]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a provider's topologies have: keys, and who looks at each."""
+
+    top_keys: tuple[str, ...]
+    group_keys: tuple[str, ...]
+    needed: tuple[str, ...]  # of the top keys
+    looks: Mapping[str, Look]
+    group_looks: tuple[GroupLook, ...]
+    examples: Mapping[str, str]
+
+
+def check(source: Source, sound: list[Declared], rules: Rules) -> Iterator[str]:
     """Every problem that a value has by itself; `sound` receives the groups, as far as they can be read."""
     data = source.data
     if data is None:
@@ -56,15 +78,15 @@ def check(source: Source, sound: list[Declared]) -> Iterator[str]:
     if not isinstance(data, dict):
         yield f"{source.where}:1:1: this is {kind(data)}: a topology is a mapping with {', '.join(TOP_KEYS)}"
         return
-    yield from _unknown_keys(source, TOP_KEYS, "a topology")
-    for key in ("name", "provider", "image", "shows", "groups"):
-        if key not in data and not any(_meant(other, TOP_KEYS) == key for other in data):
-            yield f"{source.where}:1:1: {key} is missing: {_EXAMPLES[key]}"
-    for key, look in _LOOKS.items():
+    yield from unknown_keys(source, rules.top_keys, "a topology")
+    for key in rules.needed:
+        if key not in data and not any(_meant(other, rules.top_keys) == key for other in data):
+            yield f"{source.where}:1:1: {key} is missing: {rules.examples[key]}"
+    for key, look in rules.looks.items():
         if key in data:
             yield from look(source, data[key])
     if "groups" in data:
-        yield from _groups(source, data["groups"], sound)
+        yield from _groups(source, data["groups"], sound, rules)
 
 
 def kind(value: Any) -> str:
@@ -82,7 +104,8 @@ def kind(value: Any) -> str:
     return reprlib.repr(value)
 
 
-def _unknown_keys(source: Source, keys: tuple[str, ...], what: str, *path: str) -> Iterator[str]:
+def unknown_keys(source: Source, keys: tuple[str, ...], what: str, *path: str | int) -> Iterator[str]:
+    """Keys that a mapping of the file does not have, with the one that was meant."""
     data = source.data
     for step in path:
         data = data[step]
@@ -138,7 +161,7 @@ def network_of(value: Any) -> IPv4Network | None:
 
 def _shows(source: Source, value: Any) -> Iterator[str]:
     if not isinstance(value, list) or not value:
-        yield f"{source.at('shows')}: shows is {kind(value)}: {_EXAMPLES['shows']}"
+        yield f"{source.at('shows')}: shows is {kind(value)}: {EXAMPLES['shows']}"
         return
     for number, show in enumerate(value):
         at = source.at("shows", number)
@@ -180,9 +203,9 @@ def _range(source: Source, key: str, value: Any) -> Iterator[str]:
             return
 
 
-def _groups(source: Source, value: Any, sound: list[Declared]) -> Iterator[str]:
+def _groups(source: Source, value: Any, sound: list[Declared], rules: Rules) -> Iterator[str]:
     if not isinstance(value, dict) or not value:
-        yield f"{source.at('groups')}: groups is {kind(value)}: {_EXAMPLES['groups']}"
+        yield f"{source.at('groups')}: groups is {kind(value)}: {rules.examples['groups']}"
         return
     for name, group in value.items():
         if not NAME.fullmatch(name):
@@ -190,16 +213,14 @@ def _groups(source: Source, value: Any, sound: list[Declared]) -> Iterator[str]:
         if not isinstance(group, dict):
             yield f"{source.at('groups', name)}: group {name} is {kind(group)}: write roles, count and memory_mb"
             continue
-        yield from _unknown_keys(source, GROUP_KEYS, f"group {name}", "groups", name)
+        yield from unknown_keys(source, rules.group_keys, f"group {name}", "groups", name)
         declared = Declared(name)
         sound.append(declared)
-        yield from _roles(source, group, declared)
-        yield from _counts(source, group, declared)
-        yield from _cpu(source, group, declared)
-        yield from _addresses(source, group, declared)
+        for look in rules.group_looks:
+            yield from look(source, group, declared)
 
 
-def _roles(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+def group_roles(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
     roles, of = group.get("roles"), f"roles of group {declared.name}"
     if "roles" not in group and any(_meant(key, GROUP_KEYS) == "roles" for key in group):
         return
@@ -272,7 +293,7 @@ def _addresses(source: Source, group: dict[str, Any], declared: Declared) -> Ite
             yield f"{position}: address {kind(text)} of group {declared.name}: write four numbers, as in 10.20.30.10"
 
 
-_LOOKS = {
+LOOKS = {
     "name": _name,
     "provider": _provider,
     "image": _image,
@@ -281,10 +302,18 @@ _LOOKS = {
     "partial": _partial,
     "settings": _settings,
 }
-_EXAMPLES = {
+EXAMPLES = {
     "name": "write for example name: demo",
     "provider": f"write for example provider: {PROVIDERS[0]}",
     "image": f"write for example image: {RELEASES[0]}",
     "shows": "list at least one, for example [quiz-20261121]",
     "groups": "declare at least one, with roles, count and memory_mb",
 }
+LOCAL = Rules(
+    TOP_KEYS,
+    GROUP_KEYS,
+    ("name", "provider", "image", "shows", "groups"),
+    LOOKS,
+    (group_roles, _counts, _cpu, _addresses),
+    EXAMPLES,
+)

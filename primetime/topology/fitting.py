@@ -47,7 +47,10 @@ def check(source: Source, groups: list[Declared]) -> Iterator[str]:
     for group in groups:
         yield from _ports(source, group, sound)
         yield from _sizes(source, group)
-    yield from _addresses(source, groups)
+    if source.data.get("provider") == "ec2":
+        yield from _scaling(source, groups)
+    else:
+        yield from _addresses(source, groups)
 
 
 def _unknown_roles(source: Source, groups: list[Declared]) -> bool:
@@ -130,6 +133,18 @@ def _sizes(source: Source, group: Declared) -> Iterator[str]:
         sizing.on_a_host(group.memory_mb, inventory_groups(group.roles))
     except UsageError as error:
         yield f"{source.at('groups', group.name, 'memory_mb')}: group {group.name}: {error}"
+
+
+def _scaling(source: Source, groups: list[Declared]) -> Iterator[str]:
+    """What cannot come and go with the hour: what a quorum counts, and what there is one of."""
+    for group in groups:
+        names = [name for name in inventory_groups(group.roles) if name in known()]
+        fixed = [
+            label(n) for n in names if getattr(known()[n], "quorum", False) or getattr(known()[n], "single", False)
+        ]
+        if group.least is not None and fixed:
+            at = source.at("groups", group.name, "min")
+            yield f"{at}: group {group.name} scales, and {', '.join(fixed)} cannot: write count, or part them"
 
 
 def _addresses(source: Source, groups: list[Declared]) -> Iterator[str]:

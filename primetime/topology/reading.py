@@ -33,7 +33,7 @@ class Source:
             node, mark = value, (value if step == path[-1] else key or value).start_mark
         return f"{self.where}{_position(mark)}" if mark else f"{self.where}:1:1"
 
-    def key(self, *path: str) -> str:
+    def key(self, *path: str | int) -> str:
         """`file:line:column` of the last key of `path`."""
         node, mark = self.root, None
         for step in path:

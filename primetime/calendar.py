@@ -1,0 +1,88 @@
+"""When shows are, and how many collectors each hour of them needs: pure functions from declared shows to instants.
+
+Called by `show calendar` and by the plan of a topology on EC2. Nothing reactive helps within five seconds: collectors
+are there before the show begins, and go only after the longest that it may overrun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from primetime.capacity import Crowd, Figure, capacity
+from primetime.topology.cloud import Show
+
+LEAD = timedelta(minutes=30)  # from a launch to a member that is verified, with margin: to be measured on real machines
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """One evening of a show. Instants in UTC; `until` is the end of the longest overrun."""
+
+    name: str
+    begins: datetime
+    ends: datetime
+    until: datetime
+    show: Show
+
+
+@dataclass(frozen=True)
+class Change:
+    """From `at` on (UTC) so many collectors are wanted, for these broadcasts (none: the minimum again)."""
+
+    at: datetime
+    collectors: int
+    needed: int  # as many as the broadcasts ask for, also where the group's maximum is less
+    broadcasts: tuple[str, ...]
+
+
+def broadcasts(shows: Iterable[Show], since: datetime, until: datetime) -> list[Broadcast]:
+    """Those that are on, or may still overrun, between two instants, in order.
+
+    A series keeps its wall clock's time: 20:35 stays 20:35 when daylight saving begins or ends. A time that a clock
+    skips is taken an hour later, one that it shows twice is the first.
+    """
+    found = [each for show in shows for each in _series(show, until) if each.until > since]
+    return sorted(found, key=lambda each: (each.begins, each.name))
+
+
+def _series(show: Show, until: datetime) -> Iterator[Broadcast]:
+    zone, start = ZoneInfo(show.time_zone), show.start
+    while (begins := start.replace(tzinfo=zone).astimezone(UTC)) < until:
+        ends = begins + timedelta(seconds=show.lasts_s)
+        name = f"{show.name}-{start:%Y%m%d}" if show.repeat_days else show.name
+        yield Broadcast(name, begins, ends, ends + timedelta(seconds=show.overrun_s), show)
+        if show.repeat_days is None:
+            return
+        start += timedelta(days=show.repeat_days)
+
+
+def collectors(show: Show, zones: int, cores: int, figures: Mapping[str, Figure]) -> int:
+    """How many collectors of so many cores a show's burst needs, one zone lost (`show capacity` has the arithmetic)."""
+    crowd = Crowd(show.updates, show.within_s, show.batch, zones=zones, cores=cores)
+    return int(capacity(crowd, figures if isinstance(figures, dict) else dict(figures)).needs["collectors"])
+
+
+def changes(
+    every: Sequence[Broadcast], needs: Mapping[str, int], least: int, most: int, lead: timedelta = LEAD
+) -> list[Change]:
+    """When the number of collectors changes, and to what. `needs`: show → collectors.
+
+    Broadcasts that overlap, with their lead and overrun, need the sum of theirs; the group's limits hold.
+    """
+    moments = sorted({each.begins - lead for each in every} | {each.until for each in every})
+    found: list[Change] = []
+    for at in moments:
+        on = [each for each in every if each.begins - lead <= at < each.until]
+        needed = sum(needs[each.show.name] for each in on)
+        change = Change(at, max(least, min(most, needed)), needed, tuple(each.name for each in on))
+        if not found or (found[-1].collectors, found[-1].needed) != (change.collectors, change.needed):
+            found.append(change)
+    return found
+
+
+def on_air(every: Iterable[Broadcast], now: datetime, lead: timedelta = LEAD) -> list[Broadcast]:
+    """Those whose machines must not be touched now: from their lead to the end of their overrun."""
+    return [each for each in every if each.begins - lead <= now < each.until]

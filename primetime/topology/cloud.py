@@ -1,0 +1,320 @@
+"""What only topologies on EC2 have: region, zones, sizes, groups that scale, shows with times. Called by topology.
+
+A problem is one line, `file:line:column: what is wrong: what to write instead`, as everywhere in a topology.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Network
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from primetime.drivers.aws.regions import REGION
+from primetime.errors import UsageError
+from primetime.event import SHOW
+from primetime.quantities import count, seconds
+from primetime.topology import checking
+from primetime.topology.checking import PRIVATE, Declared, Rules, kind
+from primetime.topology.reading import Source
+
+KEYS = (
+    *("name", "provider", "region", "zones", "network", "image", "controllers"),
+    *("shows", "partial", "groups", "settings"),
+)
+GROUP_KEYS = ("roles", "size", "cores", "memory_mb", "count", "min", "max", "spot_share", "spool_gb")
+SHOW_KEYS = ("name", "start", "time_zone", "lasts", "overrun", "updates", "within", "batch", "repeat")
+REPEATS = {"daily": 1, "weekly": 7}
+_IMAGE = re.compile(r"ami-[0-9a-f]{8,17}")
+_SIZE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
+_START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
+_PREFIXES = range(16, 25)
+
+
+@dataclass(frozen=True)
+class Show:
+    """A broadcast, or a series of them, at a wall clock's time in its zone. `repeat_days`: None for one broadcast."""
+
+    name: str
+    start: datetime  # without a zone: what the clock shows there
+    time_zone: str
+    lasts_s: float
+    overrun_s: float  # the longest it may go on after that
+    updates: int
+    within_s: float
+    batch: int = 1  # updates in a request
+    repeat_days: int | None = None
+
+
+@dataclass(frozen=True)
+class CloudGroup:
+    """Machines of one kind: `count` of them, or between `least` and `most`."""
+
+    name: str
+    roles: tuple[str, ...]
+    sizes: tuple[str, ...]
+    cores: int
+    memory_mb: int
+    count: int | None
+    least: int | None
+    most: int | None
+    spot_share: float
+    spool_gb: int | None
+
+    @property
+    def scales(self) -> bool:
+        return self.least is not None
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Where a topology is on EC2, and what it is made of there."""
+
+    region: str
+    zones: tuple[str, ...]
+    network: str
+    controllers: tuple[str, ...]  # CIDRs that may converge
+    groups: tuple[CloudGroup, ...]
+    shows: tuple[Show, ...]
+
+    def subnets(self) -> dict[str, str]:
+        """Zone → its part of the network: the first of eight equal ones, in order."""
+        parts = list(IPv4Network(self.network).subnets(prefixlen_diff=3))
+        return {zone: str(part) for zone, part in zip(self.zones, parts, strict=False)}
+
+
+def read(data: dict[str, Any], groups: list[Declared]) -> Cloud:
+    """From a checked file."""
+    return Cloud(
+        region=data["region"],
+        zones=tuple(data["zones"]),
+        network=data["network"],
+        controllers=tuple(data.get("controllers") or ()),
+        groups=tuple(_group(group) for group in groups),
+        shows=tuple(_show_of(show) for show in data["shows"] if isinstance(show, dict)),
+    )
+
+
+def _group(group: Declared) -> CloudGroup:
+    assert group.memory_mb is not None and group.cores is not None
+    return CloudGroup(
+        group.name,
+        tuple(group.roles),
+        tuple(group.sizes),
+        group.cores,
+        group.memory_mb,
+        group.count,
+        group.least,
+        group.most,
+        group.spot_share,
+        group.spool_gb,
+    )
+
+
+def show_names(shows: list[Any]) -> list[str]:
+    """The declared shows: a series under its own name."""
+    return [show["name"] if isinstance(show, dict) else show for show in shows]
+
+
+def _show_of(show: dict[str, Any]) -> Show:
+    return Show(
+        name=show["name"],
+        start=datetime.strptime(show["start"], "%Y-%m-%d %H:%M"),
+        time_zone=show["time_zone"],
+        lasts_s=seconds(str(show["lasts"])),
+        overrun_s=seconds(str(show.get("overrun", "30m"))),
+        updates=count(str(show["updates"])),
+        within_s=seconds(str(show["within"])),
+        batch=count(str(show.get("batch", 1))),
+        repeat_days=REPEATS.get(show.get("repeat", "")),
+    )
+
+
+def _region(source: Source, value: Any) -> Iterator[str]:
+    if not (isinstance(value, str) and REGION.fullmatch(value)):
+        yield f"{source.at('region')}: region is {kind(value)}: {EXAMPLES['region']}"
+
+
+def _zones(source: Source, value: Any) -> Iterator[str]:
+    region = source.data.get("region")
+    if not isinstance(value, list) or not 2 <= len(value) <= 8:
+        yield f"{source.at('zones')}: zones is {kind(value)}: {EXAMPLES['zones']}"
+        return
+    for number, zone in enumerate(value):
+        at = source.at("zones", number)
+        if not (isinstance(zone, str) and isinstance(region, str) and re.fullmatch(f"{re.escape(region)}[a-z]", zone)):
+            yield f"{at}: a zone is {kind(zone)}: write the region and a letter, for example {region}a"
+        elif zone in value[:number]:
+            yield f"{at}: zone {zone} is listed twice: keep one of them"
+
+
+def _image(source: Source, value: Any) -> Iterator[str]:
+    if not (isinstance(value, str) and _IMAGE.fullmatch(value)):
+        yield f"{source.at('image')}: image is {kind(value)}: {EXAMPLES['image']}"
+
+
+def _network(source: Source, value: Any) -> Iterator[str]:
+    network = _cidr(value)
+    if network is None or network.prefixlen not in _PREFIXES or not any(network.subnet_of(pool) for pool in PRIVATE):
+        yield f"{source.at('network')}: network is {kind(value)}: {EXAMPLES['network']}"
+
+
+def _controllers(source: Source, value: Any) -> Iterator[str]:
+    if not isinstance(value, list):
+        yield f"{source.at('controllers')}: controllers is {kind(value)}: list networks, for example [203.0.113.7/32]"
+        return
+    for number, cidr in enumerate(value):
+        if _cidr(cidr) is None:
+            at = source.at("controllers", number)
+            yield f"{at}: a controller is {kind(cidr)}: write a network, for example 203.0.113.7/32"
+
+
+def _cidr(value: Any) -> IPv4Network | None:
+    try:
+        return IPv4Network(value) if isinstance(value, str) and "/" in value else None
+    except ValueError:
+        return None
+
+
+def _shows(source: Source, value: Any) -> Iterator[str]:
+    if not isinstance(value, list) or not value:
+        yield f"{source.at('shows')}: shows is {kind(value)}: {EXAMPLES['shows']}"
+        return
+    seen: list[str] = []
+    for number, show in enumerate(value):
+        named = show.get("name") if isinstance(show, dict) else show
+        at = source.at("shows", number)
+        if not (isinstance(named, str) and SHOW.fullmatch(named)):
+            yield f"{at}: a show is {kind(named)}: write small letters, digits and dashes, for example quiz-20261121"
+        elif named in seen:
+            yield f"{at}: show {named} is listed twice: keep one of them"
+        else:
+            seen.append(named)
+        if isinstance(show, dict):
+            yield from _show(source, show, number)
+
+
+def _show(source: Source, show: dict[str, Any], number: int) -> Iterator[str]:
+    of = f"show {show.get('name', number + 1)}"
+    yield from checking.unknown_keys(source, SHOW_KEYS, of, "shows", number)
+    for key, example in _SHOW_EXAMPLES.items():
+        if key not in show and key in _SHOW_NEEDED:
+            yield f"{source.at('shows', number)}: {key} of {of} is missing: write for example {key}: {example}"
+        elif key in show and not _sound(key, show[key]):
+            at = source.at("shows", number, key)
+            yield f"{at}: {key} of {of} is {kind(show[key])}: write for example {key}: {example}"
+
+
+def _sound(key: str, value: Any) -> bool:
+    """Whether a show's value can be read."""
+    try:
+        if key == "start":
+            return bool(_START.fullmatch(str(value))) and bool(datetime.strptime(str(value), "%Y-%m-%d %H:%M"))
+        if key == "time_zone":
+            return isinstance(value, str) and bool(ZoneInfo(value))
+        if key == "repeat":
+            return value in REPEATS
+        return bool(count(str(value)) if key in ("updates", "batch") else seconds(str(value)))
+    except (ValueError, UsageError, ZoneInfoNotFoundError, OSError):
+        return False
+
+
+def _numbers(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+    """Numbers of machines: count, or min and max."""
+    of, at = f"group {declared.name}", source.at("groups", declared.name)
+    both = [key for key in ("count", "min", "max") if key in group]
+    if both not in (["count"], ["min", "max"]):
+        yield f"{at}: {of} has {' and '.join(both) or 'no number'}: write count, or min and max when it scales"
+    for key, (field, least) in _NUMBERS.items():
+        value = group.get(key)
+        if key in group and (not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 1 << 20):
+            place = source.at("groups", declared.name, key)
+            yield f"{place}: {key} of {of} is {kind(value)}: write a whole number of at least {least}"
+        elif key in group:
+            setattr(declared, field, value)
+    if declared.least is not None and declared.most is not None and declared.least > declared.most:
+        place = source.at("groups", declared.name, "max")
+        yield f"{place}: max of {of} is {declared.most}, and min is {declared.least}: write {declared.least} or more"
+    for key in ("memory_mb", "cores"):
+        if key not in group:
+            yield f"{at}: {key} of {of} is missing: write what its size has, for example {key}: {_HAS[key]}"
+
+
+def _sizes(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+    of, value = f"group {declared.name}", group.get("size")
+    sizes: list[Any] = value if isinstance(value, list) else [value]
+    if not all(isinstance(size, str) and _SIZE.fullmatch(size) for size in sizes) or not sizes:
+        at = source.at("groups", declared.name, "size")
+        is_kind = kind(value) if "size" in group else "missing"
+        yield f"{at}: size of {of} is {is_kind}: write one, or several in order of preference, as in [c6i.large]"
+    else:
+        declared.sizes = sizes
+    share = group.get("spot_share", 0)
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        at = source.at("groups", declared.name, "spot_share")
+        yield f"{at}: spot_share of {of} is {kind(share)}: write what share above min may be spot, from 0 to 1"
+    elif share and "min" not in group:
+        at = source.at("groups", declared.name, "spot_share")
+        yield f"{at}: spot_share of {of}: a group of fixed number keeps its machines: leave it out"
+    else:
+        declared.spot_share = float(share)
+
+
+def _spool(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+    """A collector's spool outlives its machine, so it is a volume of its own."""
+    collects = "collector" in declared.roles
+    if collects and declared.spool_gb is None and "spool_gb" not in group:
+        at = source.at("groups", declared.name)
+        yield f"{at}: spool_gb of group {declared.name} is missing: the spool is a volume of its own: write 20"
+    if not collects and "spool_gb" in group:
+        at = source.at("groups", declared.name, "spool_gb")
+        yield f"{at}: spool_gb of group {declared.name}: only a collector has a spool: leave it out"
+
+
+_HAS = {"memory_mb": 4096, "cores": 2}
+_NUMBERS = {
+    "count": ("count", 1),
+    "min": ("least", 1),
+    "max": ("most", 1),
+    "memory_mb": ("memory_mb", 64),
+    "cores": ("cores", 1),
+    "spool_gb": ("spool_gb", 1),
+}
+_SHOW_NEEDED = ("start", "time_zone", "lasts", "updates", "within")
+_SHOW_EXAMPLES = {
+    "start": '"2026-11-28 20:35"',
+    "time_zone": "Europe/Berlin",
+    "lasts": "90m",
+    "overrun": "30m",
+    "updates": "1e6",
+    "within": "5s",
+    "batch": "10",
+    "repeat": "weekly",
+}
+EXAMPLES = {
+    **checking.EXAMPLES,
+    "region": "write for example region: eu-central-1",
+    "zones": "list two or more, for example [eu-central-1a, eu-central-1b]",
+    "image": "write a machine image of the region, for example ami-0123456789abcdef0",
+    "network": "write a private one from /16 to /24, for example 10.40.0.0/20",
+    "groups": "declare at least one, with roles, size, memory_mb, and count or min and max",
+}
+RULES = Rules(
+    KEYS,
+    GROUP_KEYS,
+    ("name", "provider", "region", "zones", "network", "image", "shows", "groups"),
+    {
+        **checking.LOOKS,
+        "image": _image,
+        "network": _network,
+        "shows": _shows,
+        "region": _region,
+        "zones": _zones,
+        "controllers": _controllers,
+    },
+    (checking.group_roles, _numbers, _sizes, _spool),
+    EXAMPLES,
+)
