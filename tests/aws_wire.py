@@ -27,8 +27,10 @@ class Wire:
         """The driver, with its connection's other end here."""
         wire = self
 
-        class Files(LibcloudConnection):  # type: ignore[misc]
-            def request(self, method: str, url: str, body: str, headers: dict[str, str], **rest: Any) -> None:
+        class Files(LibcloudConnection):
+            def request(
+                self, method: Any, url: Any, body: Any = None, headers: Any = None, *rest: Any, **more: Any
+            ) -> Any:
                 asked = dict(parse_qsl(body))
                 wire.sent.append(asked)
                 wire.headers.append(headers)

@@ -16,7 +16,7 @@ LEAD = timedelta(minutes=30)
 def show(start: str, name: str = "quiz", zone: str = "Europe/Berlin", repeat: int | None = None, **values: int) -> Show:
     when = datetime.strptime(start, "%Y-%m-%d %H:%M")
     given = {"lasts_s": 5400, "overrun_s": 1800, "updates": 1_000_000, "within_s": 5} | values
-    return Show(name, when, zone, repeat_days=repeat, **given)  # type: ignore[arg-type]
+    return Show(name, when, zone, repeat_days=repeat, **given)
 
 
 def utc(text: str) -> datetime:

@@ -91,5 +91,5 @@ def test_production_s_memory_and_cores_are_those_of_its_sizes() -> None:
     assert cloud
     for group in cloud.groups:
         for size in group.sizes:
-            entry = INSTANCE_TYPES[size]
+            entry: Any = INSTANCE_TYPES[size]
             assert (entry["ram"] >= group.memory_mb, int(entry["extra"]["vcpu"])) == (True, group.cores), size

@@ -41,7 +41,7 @@ def checked(moto: Moto) -> Iterator[tuple[str, str]]:  # noqa: F811
 
 
 def test_every_service_accepts_our_signature(checked: tuple[str, str]) -> None:
-    assert Ec2Driver(*checked, region=REGION).ex_list_networks()
+    assert Ec2Driver(*checked, region=REGION).list_nodes() == []
     assert AutoScalingDriver(*checked, region=REGION).list_auto_scale_groups() == []
     assert BalancingDriver(*checked, region=REGION).list_balancers() == []
 
