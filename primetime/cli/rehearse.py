@@ -83,7 +83,8 @@ def burst(inventory: Inventory, plan: Plan, console: Console) -> Certificate:
 
 def write_page(folder: Path, certificate: Certificate) -> None:
     """The certificate for people, beside the one for programs."""
-    text = page(certificate, Record.load(folder).per_tenth, Circumstances.load(folder))
+    record = Record.load(folder)
+    text = page(certificate, record.per_tenth, Circumstances.load(folder), record.shipped)
     write_whole(folder / PAGE, text.encode())
 
 

@@ -32,17 +32,24 @@ class Bar:
 
 @dataclass(frozen=True)
 class Curve:
-    """Bars, and the lines with their labels: (place, text)."""
+    """Bars, the lines with their labels: (place, text), and the points of the line of what is stored."""
 
     bars: list[Bar]
     rows: list[tuple[float, str]]
     columns: list[tuple[float, str]]
     marks: list[tuple[float, str]]
+    stored: str
     step_s: float
 
 
-def page(certificate: Certificate, per_tenth: Sequence[int], circumstances: Circumstances | None) -> str:
-    """The page as HTML. `per_tenth`: updates answered in each 100 ms; per second when that was not kept."""
+def page(
+    certificate: Certificate,
+    per_tenth: Sequence[int],
+    circumstances: Circumstances | None,
+    shipped: Sequence[tuple[float, int]] = (),
+) -> str:
+    """The page as HTML. `per_tenth`: updates answered in each 100 ms; per second when that was not kept. `shipped`:
+    seconds since the first byte, and how many were stored by then."""
     counts, step_s = (per_tenth, 0.1) if per_tenth else (certificate.per_second, 1.0)
     environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda value: "-" if value is None else f"{value:,}"
@@ -50,7 +57,7 @@ def page(certificate: Certificate, per_tenth: Sequence[int], circumstances: Circ
     return environment.from_string(text).render(
         certificate=certificate,
         circumstances=circumstances,
-        curve=curve(counts, step_s, certificate.stored_seconds),
+        curve=curve(counts, step_s, certificate.stored_seconds, shipped),
         width=LEFT + WIDTH + 16,
         height=TOP + HEIGHT + 28,
         left=LEFT,
@@ -61,8 +68,11 @@ def page(certificate: Certificate, per_tenth: Sequence[int], circumstances: Circ
     )
 
 
-def curve(counts: Sequence[int], step_s: float, stored_s: float | None) -> Curve:
-    """The drawing of so many updates a step; a long burst is drawn in larger steps. `stored_s` is marked."""
+def curve(
+    counts: Sequence[int], step_s: float, stored_s: float | None, shipped: Sequence[tuple[float, int]] = ()
+) -> Curve:
+    """The drawing of so many updates a step; a long burst is drawn in larger steps. `stored_s` is marked, and `shipped`
+    drawn as the part of all of them: from the base to the top."""
     factor = -(-len(counts) // MOST_BARS) or 1
     sums = [sum(counts[start : start + factor]) for start in range(0, len(counts), factor)]
     step_s *= factor
@@ -84,7 +94,16 @@ def curve(counts: Sequence[int], step_s: float, stored_s: float | None) -> Curve
     seconds = max(1, -(-int(span_s) // 12))
     columns = [(LEFT + at * per_s, f"{at} s") for at in range(0, int(span_s) + 1, seconds)]
     marks = [(LEFT + stored_s * per_s, f"last one readable, {stored_s:.2f} s")] if stored_s else []
-    return Curve(bars, rows, columns, marks, round(step_s, 1))
+    return Curve(bars, rows, columns, marks, _stored_line(shipped, sum(counts), span_s), round(step_s, 1))
+
+
+def _stored_line(shipped: Sequence[tuple[float, int]], all_: int, span_s: float) -> str:
+    """The points of an SVG polyline; none without a measurement."""
+    inside = [(at, min(events, all_)) for at, events in shipped if 0 <= at <= span_s]
+    if not inside or not all_:
+        return ""
+    points = [(0.0, 0), *inside]
+    return " ".join(f"{LEFT + at / span_s * WIDTH:.1f},{TOP + HEIGHT * (1 - part / all_):.1f}" for at, part in points)
 
 
 def _round_up(value: int) -> int:

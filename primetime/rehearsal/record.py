@@ -19,7 +19,8 @@ from primetime.rehearsal.share import Tally
 
 @dataclass(frozen=True)
 class Record:
-    """`stored_seconds` is None and `duplicates` 0 until the run has been read back once."""
+    """`stored_seconds` is None and `duplicates` 0 until the run has been read back once. `shipped`: seconds since the
+    first byte was sent, and how many events of the show the ledger had by then."""
 
     burst: Burst
     outcomes: bytes
@@ -32,6 +33,7 @@ class Record:
     stored_seconds: float | None = None
     duplicates: int = 0
     per_tenth: list[int] = field(default_factory=list)
+    shipped: list[tuple[float, int]] = field(default_factory=list)
     bytes_version: int = BYTES_VERSION
 
     @classmethod

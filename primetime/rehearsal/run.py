@@ -17,7 +17,7 @@ from primetime.rehearsal.certificate import Certificate, certify
 from primetime.rehearsal.ids import new_run
 from primetime.rehearsal.record import Record
 from primetime.rehearsal.share import ACKED, Tally
-from primetime.rehearsal.stored import Found, count_duplicates, events_read, wait_until_readable
+from primetime.rehearsal.stored import Found, Shipped, count_duplicates, wait_until_readable
 
 __all__ = ["Plan", "rehearse"]
 
@@ -37,15 +37,16 @@ def rehearse(
     """
     hbase = Hbase(*thrift)
     try:
-        before = patiently(partial(events_read, hbase, plan.show), time.monotonic() + BEFORE_S, progress)
+        shipped = patiently(partial(Shipped, hbase, plan.show), time.monotonic() + BEFORE_S, progress)
         burst = Burst(new_run(time.time_ns() // 1_000_000), plan)
-        tally = crowd.send(burst, collectors, progress)
+        with shipped.watched():
+            tally = crowd.send(burst, collectors, progress)
         record = Record.of(burst, tally)
         record.save(run_dir / burst.run)
         for sentence, requests in record.refusals.items():
             progress(f"refused {requests} requests: {sentence}")
         try:
-            record, found = _read_back(record, tally, before, hbase, progress)
+            record, found = _read_back(record, tally, shipped, hbase, progress)
         except HbaseUnavailable as error:
             raise PrimetimeError(
                 f"{error}; the answers of run {burst.run} are kept: when HBase is back, "
@@ -60,15 +61,16 @@ def rehearse(
 
 
 def _read_back(
-    record: Record, tally: Tally, before: dict[bytes, int], hbase: Hbase, progress: Callable[[str], None]
+    record: Record, tally: Tally, shipped: Shipped, hbase: Hbase, progress: Callable[[str], None]
 ) -> tuple[Record, Found]:
     """Wait until what was acknowledged is readable; the record with how long that took, and what was found."""
     found = Found(record.burst)
     probes = [record.burst.numbers(request)[-1] for _, request in tally.latest]
     until = time.monotonic() + record.burst.plan.stored_deadline_s
-    readable_at = wait_until_readable(found, record.numbers(ACKED), probes, hbase, until, progress)
+    readable_at = wait_until_readable(found, record.numbers(ACKED), probes, shipped, hbase, until, progress)
     stored_seconds = None
     if readable_at is not None and tally.first_sent is not None and tally.latest:
         stored_seconds = round(readable_at - tally.first_sent, 3)
-    duplicates = count_duplicates(found, before, hbase, progress)
-    return replace(record, stored_seconds=stored_seconds, duplicates=duplicates), found
+    duplicates = count_duplicates(found, shipped, progress)
+    shipped_at = [(round(when - (tally.first_sent or when), 2), events) for when, events in shipped.seen]
+    return replace(record, stored_seconds=stored_seconds, duplicates=duplicates, shipped=shipped_at), found

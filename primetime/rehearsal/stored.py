@@ -8,16 +8,19 @@ position of the show is not looked for.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from threading import Event, Thread
 
 from primetime.event import ID_LENGTH, SALTS, digest, row_key, row_prefix, salt
-from primetime.hbase import Hbase
+from primetime.hbase import Hbase, HbaseUnavailable
 from primetime.reading import patiently
 from primetime.rehearsal.burst import Burst
 from primetime.rehearsal.ids import event_id, number_of
 
 ASK_AGAIN_MIN_S, ASK_AGAIN_MAX_S = 0.1, 3.0
+WATCH_EVERY_S = 0.25
 LEDGER_LAG_S = 15.0  # a segment is sealed after 10 s at the latest
 
 
@@ -85,17 +88,60 @@ class Found:
         return number if number is not None and number < self.burst.plan.updates else None
 
 
+class Shipped:
+    """How many events of a show the shippers have stored since this was made, by their ledger.
+
+    `seen` keeps each answer with its CLOCK_MONOTONIC second: the curve of the store.
+    """
+
+    def __init__(self, hbase: Hbase, show: str) -> None:
+        self._hbase, self._show = hbase, show
+        self._before = events_read(hbase, show)
+        self.seen: list[tuple[float, int]] = []
+
+    def count(self) -> int:
+        after = events_read(self._hbase, self._show)
+        events = sum(max(0, read - self._before.get(row, 0)) for row, read in after.items())
+        self.seen.append((time.monotonic(), events))
+        return events
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Count some times a second while the block runs, which leaves HBase alone."""
+        done = Event()
+
+        def look() -> None:
+            while not done.wait(WATCH_EVERY_S):
+                with suppress(HbaseUnavailable):
+                    self.count()
+
+        watching = Thread(target=look, daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watching.join()
+
+
 def wait_until_readable(
-    found: Found, acked: list[int], probes: list[int], hbase: Hbase, until: float, progress: Callable[[str], None]
+    found: Found,
+    acked: list[int],
+    probes: list[int],
+    shipped: Shipped,
+    hbase: Hbase,
+    until: float,
+    progress: Callable[[str], None],
 ) -> float | None:
     """Wait until each of `acked` is readable or a dead letter; the CLOCK_MONOTONIC second at which it was.
 
-    Reading a million keys takes seconds, and CPU that storing needs. So at first only `probes` are looked up, the
-    events acknowledged last: a spool is stored in its order, so they are stored last. When they are there the run is
-    read back whole, once. If that finds everything, the moment is the one at which it began. If not, the slices that
-    lack something are read again, and the moment is the end of the reading that found the last one. None when `until`
-    came first; the run has then been read whole all the same.
+    Reading a million keys takes seconds, and CPU that storing needs. So the shippers' ledger is asked first, which
+    takes milliseconds. Then only `probes` are looked up, the events acknowledged last: a spool is stored in its order,
+    so they are stored last. When they are there the run is read back whole, once. If that finds everything, the moment
+    is the one at which it began. If not, the slices that lack something are read again, and the moment is the end of
+    the reading that found the last one. None when `until` came first; the run has then been read whole all the same.
     """
+    _wait_for_the_ledger(shipped, len(acked), until, progress)
     since = time.monotonic()
     while waiting := found.missing(probes):
         progress(f"waiting for HBase: {len(waiting)} of the {len(probes)} events acknowledged last are not there yet")
@@ -117,6 +163,22 @@ def wait_until_readable(
             return None
 
 
+def _wait_for_the_ledger(shipped: Shipped, acked: int, until: float, progress: Callable[[str], None]) -> None:
+    """Until as many events are stored as were acknowledged. Not for longer than it makes headway: other events of the
+    show count here too, and a segment that is shipped anew is counted from its start."""
+    since = changed = time.monotonic()
+    before = -1
+    while (events := patiently(shipped.count, until, progress)) < acked:
+        now = time.monotonic()
+        if events != before:
+            before, changed = events, now
+        elif now > changed + LEDGER_LAG_S:
+            return
+        progress(f"waiting for HBase: {acked - events} of {acked} events are not there yet")
+        if not _pause(since, until):
+            return
+
+
 def _pause(since: float, until: float) -> bool:
     """Sleep for a tenth of the wait so far, which is the precision of what is measured; False when it is over."""
     now = time.monotonic()
@@ -132,15 +194,14 @@ def events_read(hbase: Hbase, show: str) -> dict[bytes, int]:
     return {row: int(value) for row, qualifier, value, _ in cells if qualifier == name}
 
 
-def count_duplicates(found: Found, before: dict[bytes, int], hbase: Hbase, progress: Callable[[str], None]) -> int:
-    """Events in the spool less distinct ones, by how far the ledger has moved since `before`.
+def count_duplicates(found: Found, shipped: Shipped, progress: Callable[[str], None]) -> int:
+    """Events in the spool less distinct ones, by how far the ledger has moved.
 
     The ledger may be a little behind the store: it has caught up when it has read all that was found.
     """
     since = time.monotonic()
     until = since + LEDGER_LAG_S
     while True:
-        after = patiently(partial(events_read, hbase, found.burst.plan.show), until, progress)
-        surplus = sum(max(0, events - before.get(row, 0)) for row, events in after.items()) - found.identities
+        surplus = patiently(shipped.count, until, progress) - found.identities
         if surplus >= 0 or not _pause(since, until):
             return max(0, surplus)

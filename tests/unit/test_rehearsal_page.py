@@ -10,7 +10,7 @@ import pytest
 
 from primetime.rehearsal.certificate import Certificate
 from primetime.rehearsal.circumstances import Circumstances
-from primetime.rehearsal.page import HEIGHT, LEFT, MOST_BARS, WIDTH, curve, page
+from primetime.rehearsal.page import HEIGHT, LEFT, MOST_BARS, TOP, WIDTH, curve, page
 
 PASSED = Certificate(
     **{"run": "01M87KBAJHAA2PA8MW", "show": "quiz-20261121", "started": "2026-11-24T20:18:24.977+00:00"},
@@ -77,3 +77,19 @@ def test_a_curve_of_any_length_stays_in_its_frame(steps: int) -> None:
     assert all(bar.x >= LEFT and bar.x + bar.width <= LEFT + WIDTH + 0.5 for bar in drawing.bars)
     assert all(bar.height <= HEIGHT for bar in drawing.bars)
     assert sum(int(bar.title.split()[0].replace(",", "")) for bar in drawing.bars) == sum(n % 97 for n in range(steps))
+
+
+def test_what_was_stored_is_a_line_from_nothing_to_all() -> None:
+    drawing = drawn(page(PASSED, [1000, 1000], WHERE, [(-0.1, 0), (1.625, 500), (3.25, 2000), (9.9, 2000)]))
+    (line,) = drawing.findall("polyline")
+    points = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
+    span = 3.25 * 1.02
+    assert points == [
+        (LEFT, TOP + HEIGHT),
+        (round(LEFT + WIDTH * 1.625 / span, 1), TOP + HEIGHT * 3 / 4),
+        (round(LEFT + WIDTH * 3.25 / span, 1), TOP),
+    ]
+
+
+def test_without_a_measurement_there_is_no_line() -> None:
+    assert drawn(page(PASSED, [1000, 1000], WHERE)).findall("polyline") == []

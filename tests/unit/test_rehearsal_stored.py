@@ -11,7 +11,7 @@ from primetime.event import SALTS
 from primetime.hbase import HbaseUnavailable
 from primetime.rehearsal import stored
 from primetime.rehearsal.burst import Burst, Plan
-from primetime.rehearsal.stored import Found, count_duplicates, events_read, wait_until_readable
+from primetime.rehearsal.stored import Found, Shipped, count_duplicates, wait_until_readable
 from tests.memory_hbase import ReadHbase
 
 BURST = Burst("01M7YFS0TCSDYY42QP", Plan("quiz-20261121", 200, 5, batch=10))
@@ -24,8 +24,16 @@ def silent(text: str) -> None:
     pass
 
 
-def wait(hbase: ReadHbase, found: Found, patience_s: float = 20) -> float | None:
-    return wait_until_readable(found, EVERYTHING, PROBES, hbase, time.monotonic() + patience_s, silent)
+def shipped(hbase: ReadHbase, events: int = len(EVERYTHING)) -> Shipped:
+    """A ledger that has moved by so many events of the run's show."""
+    watched = Shipped(hbase, BURST.plan.show)
+    hbase.count_read(BURST.plan.show, SEGMENT, events)
+    return watched
+
+
+def wait(hbase: ReadHbase, found: Found, patience_s: float = 20, by_the_ledger: Shipped | None = None) -> float | None:
+    until = time.monotonic() + patience_s
+    return wait_until_readable(found, EVERYTHING, PROBES, by_the_ledger or shipped(hbase), hbase, until, silent)
 
 
 def after(scans: int, then: Callable[[], None]) -> Callable[[str], None]:
@@ -52,6 +60,43 @@ def test_only_the_events_acknowledged_last_are_looked_up_until_they_are_there() 
     hbase.before_scan = after(10 * len(PROBES), lambda: hbase.store_numbers(BURST, EVERYTHING))
     assert wait(hbase, found) is not None
     assert all(stop == start + b"\0" for start, stop in hbase.events_scans()[: 10 * len(PROBES)])
+
+
+def test_while_the_ledger_says_that_events_are_missing_nothing_is_looked_up() -> None:
+    hbase, found = ReadHbase(), Found(BURST)
+    hbase.store_numbers(BURST, EVERYTHING)
+    by_the_ledger = Shipped(hbase, BURST.plan.show)
+    tables: list[str] = []
+
+    def advance(table: str) -> None:
+        tables.append(table)
+        if tables == ["ledger"] * 3:
+            hbase.count_read(BURST.plan.show, SEGMENT, 199)
+        if tables == ["ledger"] * 5:
+            hbase.count_read(BURST.plan.show, SEGMENT, 200)
+
+    hbase.before_scan = advance
+    assert wait(hbase, found, by_the_ledger=by_the_ledger) is not None
+    assert tables[:5] == ["ledger"] * 5 and "ledger" not in tables[5:]
+    assert [events for _, events in by_the_ledger.seen] == [0, 0, 199, 199, 200]
+
+
+def test_a_ledger_without_headway_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "LEDGER_LAG_S", 0.0)
+    hbase, found = ReadHbase(), Found(BURST)
+    hbase.store_numbers(BURST, EVERYTHING)
+    assert wait(hbase, found, by_the_ledger=shipped(hbase, 150)) is not None
+
+
+def test_what_is_shipped_is_watched_while_something_else_is_done() -> None:
+    hbase = ReadHbase()
+    by_the_ledger = shipped(hbase, 77)
+    until = time.monotonic() + 20
+    with by_the_ledger.watched():
+        while not by_the_ledger.seen:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    assert by_the_ledger.seen[0][1] == 77
 
 
 def test_what_comes_after_the_probes_is_waited_for_in_its_slice_alone() -> None:
@@ -137,11 +182,10 @@ def all_found(hbase: ReadHbase) -> Found:
 def test_duplicates_are_what_was_read_beyond_what_is_distinct() -> None:
     hbase = ReadHbase()
     hbase.count_read("quiz-20261121", SEGMENT, 1000)
-    before = events_read(hbase, "quiz-20261121")
-    hbase.count_read("quiz-20261121", SEGMENT, 1150)
+    since = shipped(hbase, 1150)
     hbase.count_read("quiz-20261121", OTHER_SEGMENT, 57)
     hbase.count_read("quiz-20261121-late", SEGMENT, 999)
-    assert count_duplicates(all_found(hbase), before, hbase, silent) == 7
+    assert count_duplicates(all_found(hbase), since, silent) == 7
 
 
 def test_stored_altered_and_buried_events_are_distinct_ones() -> None:
@@ -151,13 +195,12 @@ def test_stored_altered_and_buried_events_are_distinct_ones() -> None:
     hbase.bury(BURST.event(4).replace(b"viewer", b"Viewer"))
     hbase.bury(BURST.event(5))
     found.read(hbase)
-    hbase.count_read("quiz-20261121", SEGMENT, 203)
-    assert count_duplicates(found, {}, hbase, silent) == 1
+    assert count_duplicates(found, shipped(hbase, 203), silent) == 1
 
 
 def test_a_ledger_that_is_behind_is_waited_for() -> None:
     hbase = ReadHbase()
-    found = all_found(hbase)
+    found, since = all_found(hbase), Shipped(hbase, BURST.plan.show)
     looks: list[str] = []
 
     def advance(table: str) -> None:
@@ -165,15 +208,17 @@ def test_a_ledger_that_is_behind_is_waited_for() -> None:
         hbase.count_read("quiz-20261121", SEGMENT, 100 * len(looks) + 2)
 
     hbase.before_scan = advance
-    assert count_duplicates(found, {}, hbase, silent) == 2
+    assert count_duplicates(found, since, silent) == 2
 
 
 def test_a_segment_that_has_left_the_ledger_takes_nothing_away() -> None:
     hbase = ReadHbase()
-    hbase.count_read("quiz-20261121", SEGMENT, 203)
-    assert count_duplicates(all_found(hbase), {OTHER_SEGMENT: 5000}, hbase, silent) == 3
+    hbase.count_read("quiz-20261121", OTHER_SEGMENT, 5000)
+    since = shipped(hbase, 203)
+    del hbase.tables["ledger"][OTHER_SEGMENT]
+    assert count_duplicates(all_found(hbase), since, silent) == 3
 
 
 def test_a_ledger_that_never_catches_up_is_no_duplicate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "LEDGER_LAG_S", 0.0)
-    assert count_duplicates(all_found(ReadHbase()), {}, ReadHbase(), silent) == 0
+    assert count_duplicates(all_found(ReadHbase()), Shipped(ReadHbase(), BURST.plan.show), silent) == 0
