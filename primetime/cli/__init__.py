@@ -25,6 +25,7 @@ VERBS = {
     "status": "what is running, and where",
     "ssh": "onto a host, or one command there",
     "secret": "set, list and rotate what no output shows",
+    "scale": "a group's number by hand",
     "down": "remove all of it, and prove it",
     "rehearse": "a burst of numbered updates, then the certificate",
     "ledger": "is anything missing; dead letters and live counts",

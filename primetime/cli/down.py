@@ -16,7 +16,7 @@ from primetime.topology import Topology, load
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask (nothing is asked for local machines)")
+    parser.add_argument("--yes", action="store_true", help="do not ask; on EC2 nothing is removed without it")
 
 
 def _topology(named: str) -> Topology:
@@ -31,6 +31,8 @@ def _topology(named: str) -> Topology:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = _topology(arguments.topology)
+    if topology.cloud:
+        return _on_ec2(topology, arguments, console)
     preflight.require_root("down")
     with console.stage("down"):
         with driver_for(topology).ex_lock("down"):
@@ -41,4 +43,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if not left:
         console.say("left: nothing (looked for processes, mounts, links, nft tables, cgroups, sysctls and files)")
     console.result({"left": left})
+    return 3 if left else 0
+
+
+def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console) -> int:
+    from primetime.cloud import machines as cloud
+
+    if not arguments.yes:
+        raise UsageError(f"down removes all of {topology.name}: add --yes")
+    services = cloud.services(topology)
+    with console.stage("down"):
+        cloud.down(services, topology.name, console.progress)
+        left, money = cloud.left(services, topology.name)
+    for thing in left:
+        console.say(f"left: {thing}")
+    console.say(f"{len(left)} left, {money} (asked EC2, Auto Scaling and load balancing by tag)")
+    console.result({"left": left, "calls": len(services.calls)})
     return 3 if left else 0

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from primetime import doctor, machines, preflight
 from primetime.cli import add_topology
 from primetime.console import Console
+from primetime.errors import UsageError
 from primetime.providers import driver_for
-from primetime.topology import load
+from primetime.topology import Topology, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
     parser.add_argument("--no-wait", action="store_true", help="do not wait until every machine answers ssh")
-    parser.add_argument("--yes", action="store_true", help="do not ask (nothing is asked for local machines)")
+    parser.add_argument("--yes", action="store_true", help="do not ask; on EC2 nothing is made without it")
+    parser.add_argument("--plan", metavar="FILE", help="do what `plan --save FILE` said, or refuse (on EC2)")
+    parser.add_argument("--during-show", action="store_true", help="also while a show is on (on EC2)")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
+    if topology.cloud:
+        return _on_ec2(topology, arguments, console)
     preflight.require_root("up")
     preflight.require(preflight.missing(preflight.DEMO), "up")
     doctor.require(topology, arguments.topology, "up")
@@ -26,4 +32,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         changed = machines.up(topology, console.progress, wait=not arguments.no_wait)
     console.say(f"{topology.name}: {len(topology.nodes)} machines up, {changed} made or started")
     console.result({"topology": topology.name, "changed": changed})
+    return 0
+
+
+def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console) -> int:
+    from primetime.cloud import machines as cloud
+
+    if not arguments.yes:
+        raise UsageError(f"up makes machines that cost money: look at plan -t {topology.given}, then add --yes")
+    cloud.require_quiet(topology, arguments.during_show, "up")
+    services = cloud.services(topology)
+    saved = Path(arguments.plan) if arguments.plan else None
+    with console.stage("machines"):
+        taken = cloud.up(services, topology, console.progress, saved, not arguments.no_wait)
+    console.say(f"{topology.name}: {taken} steps taken, {len(services.calls)} calls")
+    console.result({"topology": topology.name, "changed": taken, "calls": len(services.calls)})
     return 0

@@ -1,0 +1,186 @@
+"""What a topology has on EC2, asked by its tags: one Describe for each kind of resource (and page).
+
+Called by machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from primetime.cloud.wanted import NAME, OWNER, Key, hook_values
+from primetime.drivers.autoscaling import AutoScaleGroup, AutoScalingDriver
+from primetime.drivers.aws.wire import untagged
+from primetime.drivers.balancing import BalancingDriver, NetworkBalancer, TargetGroup
+from primetime.drivers.ec2 import Ec2Driver, by
+
+DIGEST, LEAST, NODE = "primetime:digest", "primetime:min", "primetime:node"
+_ALIVE = ["pending", "running", "stopping", "stopped"]
+
+
+@dataclass(frozen=True)
+class Aws:
+    """The three services of a region."""
+
+    ec2: Ec2Driver
+    scaling: AutoScalingDriver
+    balancing: BalancingDriver
+
+    @property
+    def calls(self) -> list[str]:
+        """Every action that was sent."""
+        return [*self.ec2.calls, *self.scaling.calls, *self.balancing.calls]
+
+
+def aws(region: str) -> Aws:
+    """As the environment says who calls, and where to."""
+    return Aws(Ec2Driver(region=region), AutoScalingDriver(region=region), BalancingDriver(region=region))
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A resource that exists: AWS's id for it, and its values as `wanted` has them."""
+
+    kind: str
+    name: str
+    id: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    sizes: tuple[str, ...] = ()
+    extra: Any = None
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.name
+
+
+def find(services: Aws, topology: str) -> dict[Key, Thing]:
+    """All that carries the topology's tag."""
+    every: list[Thing] = []
+    network = list(_network(services.ec2, topology))
+    zones = {thing.id: thing.name for thing in network if thing.kind == "subnet"}
+    every += network
+    every += _routes(services.ec2, topology, zones)
+    every += _security(services.ec2, topology)
+    every += _templates(services.ec2, topology)
+    every += _balancing(services.balancing, topology)
+    every += _scaling(services.scaling, topology, zones)
+    every += _machines(services.ec2, topology)
+    return {thing.key: thing for thing in every}
+
+
+def _described(ec2: Ec2Driver, action: str, into: str, topology: str, **more: Any) -> Iterator[tuple[Any, str]]:
+    """(what is described, its primetime:name) of each that has the tag."""
+    answer = ec2.connection.ask(action, Filter=by({f"tag:{OWNER}": topology, **more}))
+    for each in answer.get(into) or []:
+        yield each, untagged(each.get("tagSet"), "key", "value").get(NAME, "")
+
+
+def _network(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
+    for each, name in _described(ec2, "DescribeVpcs", "vpcSet", topology):
+        yield Thing("network", name, each["vpcId"], {"cidr": each["cidrBlock"]})
+    for each, name in _described(ec2, "DescribeInternetGateways", "internetGatewaySet", topology):
+        attached = [one["vpcId"] for one in each.get("attachmentSet") or []]
+        yield Thing("gateway", name, each["internetGatewayId"], {"attached": bool(attached)}, extra=attached)
+    for each, name in _described(ec2, "DescribeSubnets", "subnetSet", topology):
+        yield Thing("subnet", name, each["subnetId"], {"cidr": each["cidrBlock"]})
+
+
+def _routes(ec2: Ec2Driver, topology: str, zones: Mapping[str, str]) -> Iterator[Thing]:
+    for each, name in _described(ec2, "DescribeRouteTables", "routeTableSet", topology):
+        default = any(
+            route.get("destinationCidrBlock") == "0.0.0.0/0" and route.get("gatewayId") for route in each["routeSet"]
+        )
+        joined = {
+            one["subnetId"]: one["routeTableAssociationId"]
+            for one in each.get("associationSet") or []
+            if one.get("subnetId")
+        }
+        values = {"default": default, "zones": tuple(sorted(zones.get(subnet, subnet) for subnet in joined))}
+        yield Thing("routes", name, each["routeTableId"], values, extra=joined)
+
+
+def _security(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
+    every = list(_described(ec2, "DescribeSecurityGroups", "securityGroupInfo", topology))
+    names = {each["groupId"]: name for each, name in every}
+    for each, name in every:
+        yield Thing("security-group", name, each["groupId"])
+        rules = {rule for permission in each.get("ipPermissions") or [] for rule in _rules(permission, names)}
+        if rules:
+            yield Thing("rules", name, each["groupId"], {"rules": tuple(sorted(rules))})
+
+
+def _rules(permission: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, int, str]]:
+    transport, port = permission["ipProtocol"], int(permission.get("fromPort") or -1)
+    for each in permission.get("groups") or []:
+        yield transport, port, names.get(each["groupId"], each["groupId"])
+    for each in permission.get("ipRanges") or []:
+        yield transport, port, each["cidrIp"]
+
+
+def _templates(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
+    for each in ec2.ex_list_launch_templates({f"tag:{OWNER}": topology}):
+        known, _, version = each.tags.get(DIGEST, "").partition("@")
+        as_declared = known if version == str(each.latest) else f"version {each.latest} is not ours"
+        yield Thing("template", each.tags[NAME], each.id, {"digest": as_declared}, extra=each)
+
+
+def _balancing(balancing: BalancingDriver, topology: str) -> Iterator[Thing]:
+    balancers, targets = balancing.list_balancers(), balancing.ex_list_target_groups()
+    tags = balancing.ex_tags([*(each.id for each in balancers), *(each.id for each in targets)])
+
+    def mine(each: NetworkBalancer | TargetGroup) -> bool:
+        return tags.get(each.id, {}).get(OWNER) == topology
+
+    for target in [each for each in targets if mine(each)]:
+        values = {"port": target.port, "health": target.health_path}
+        yield Thing("target-group", tags[target.id][NAME], target.id, values, extra=target)
+    for balancer in [each for each in balancers if mine(each)]:
+        name = tags[balancer.id][NAME]
+        yield Thing("balancer", name, balancer.id, extra=balancer)
+        for listener in balancing.ex_list_listeners(balancer.id):
+            yield Thing("listener", name, listener.id, {"port": listener.port})
+
+
+def _scaling(scaling: AutoScalingDriver, topology: str, zones: Mapping[str, str]) -> Iterator[Thing]:
+    for group in scaling.list_auto_scale_groups(ex_tags={OWNER: topology}):
+        name = group.tags[NAME]
+        sizes = tuple(member.size for member in group.members)
+        yield Thing("group", name, group.name, _group_values(group, zones), sizes, group)
+        for hook in scaling.ex_list_hooks(group.name):
+            yield Thing("hook", f"{name}/{hook.name}", hook.name, hook_values(hook), extra=group.name)
+        for (_, key), action in scaling.ex_list_scheduled_actions(group.name).items():
+            values = {"min": action.min_size, "desired": action.desired, "start": action.start}
+            yield Thing("action", f"{name}/{key}", key, values, extra=group.name)
+
+
+def _group_values(group: AutoScaleGroup, zones: Mapping[str, str]) -> dict[str, Any]:
+    """Its minimum as declared (a tag): the real one, like the desired number, is the scheduled actions' to set."""
+    subnets = (group.extra.get("VPCZoneIdentifier") or "").split(",")
+    mix = group.extra.get("MixedInstancesPolicy") or {}
+    share = (mix.get("InstancesDistribution") or {}).get("OnDemandPercentageAboveBaseCapacity", "100")
+    overrides = (mix.get("LaunchTemplate") or {}).get("Overrides") or []
+    return {
+        "min": int(group.tags.get(LEAST, group.min_size)),
+        "max": group.max_size,
+        "zones": tuple(sorted(zones.get(subnet, subnet) for subnet in subnets if subnet)),
+        "sizes": tuple(each["InstanceType"] for each in overrides),
+        "spot": f"{100 - int(share)}%",
+    }
+
+
+def _machines(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
+    filters = by({f"tag:{OWNER}": topology, "tag-key": NODE, "instance-state-name": _ALIVE})
+    answer = ec2.connection.ask("DescribeInstances", Filter=filters)
+    for reservation in answer.get("reservationSet") or []:
+        for each in reservation["instancesSet"]:
+            values = {"size": each["instanceType"], "zone": each["placement"]["availabilityZone"]}
+            name = untagged(each["tagSet"], "key", "value")[NODE]
+            state = each["instanceState"]["name"]
+            yield Thing("node", name, each["instanceId"], values, (each["instanceType"],), state)
+
+
+def volumes(services: Aws, topology: str) -> list[str]:
+    """Spools that outlived their machines: ids of volumes that nothing is attached to."""
+    found = _described(services.ec2, "DescribeVolumes", "volumeSet", topology, status="available")
+    return [each["volumeId"] for each, _ in found]

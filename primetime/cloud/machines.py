@@ -1,0 +1,219 @@
+"""The verbs of a topology on EC2: plan, up, down, scale. Called by the command line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from primetime.calendar import broadcasts, on_air
+from primetime.cloud import lock
+from primetime.cloud.found import Aws, Thing, aws, find, volumes
+from primetime.cloud.plan import Plan, fingerprint, plan
+from primetime.cloud.prices import Cost, cost, price
+from primetime.cloud.removal import Remover
+from primetime.cloud.steps import Builder
+from primetime.cloud.wanted import Key, cloud_of, wanted
+from primetime.drivers.aws.errors import Unanswered
+from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
+from primetime.topology import Topology
+
+Progress = Callable[[str], None]
+HEALTHY_S = 900.0  # from a launch to a healthy member; a spot market may take its time
+_POLL_S = 2.0
+_LOOKS = 3  # how often `up` looks again after an answer was lost
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, the world that it was made for, and what it costs."""
+
+    plan: Plan
+    found: Mapping[Key, Thing]
+    before: tuple[str, ...]  # sizes of the machines
+    after: tuple[str, ...]
+    region: str
+
+    def sentences(self) -> list[str]:
+        """Steps in their order, what stands in the way, and the money."""
+        told = [str(step) for step in self.plan.steps]
+        told += [f"not declared: {each}" for each in self.plan.undeclared]
+        told += [f"made otherwise: {each}" for each in self.plan.conflicts]
+        if not told:
+            return ["no changes"]
+        sizes = dict.fromkeys((*self.before, *self.after))
+        told.append(
+            f"machines: {self.cost(self.before)} → {self.cost(self.after)} (US dollars; groups at their minimum)"
+        )
+        return told + [f"  {price(size, self.region)}" for size in sizes] + ["  balancers, volumes, traffic: unknown"]
+
+    def cost(self, sizes: tuple[str, ...]) -> Cost:
+        return cost(sizes, self.region)
+
+    @property
+    def clear(self) -> bool:
+        return not (self.plan.steps or self.plan.undeclared or self.plan.conflicts)
+
+
+def look(services: Aws, topology: Topology) -> Planned:
+    """What `up` would do now."""
+    now = datetime.now(UTC)
+    declared, found = wanted(topology, now), find(services, topology.name)
+    before = tuple(size for thing in found.values() for size in thing.sizes)
+    after = tuple(
+        size
+        for resource in declared
+        for size in (found[resource.key].sizes if resource.key in found else resource.sizes)
+    )
+    return Planned(plan(declared, found, now), found, before, after, cloud_of(topology).region)
+
+
+def services(topology: Topology) -> Aws:
+    return aws(cloud_of(topology).region)
+
+
+def save(planned: Planned, topology: Topology, path: Path) -> None:
+    """Keep a plan: for `up --plan`."""
+    content = {"topology": topology.name, "world": fingerprint(planned.found), "steps": _told(planned)}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _told(planned: Planned) -> list[str]:
+    return [str(step) for step in planned.plan.steps]
+
+
+def _require_as_saved(planned: Planned, topology: Topology, path: Path) -> None:
+    """NotAsDeclared when the world, or what is declared, has moved since a plan was saved."""
+    try:
+        saved = json.loads(path.read_text())
+        world, steps, named = saved["world"], saved["steps"], saved["topology"]
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): plan --save FILE writes one") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is no saved plan: plan --save FILE writes one") from error
+    if named != topology.name:
+        raise UsageError(f"{path} is a plan of {named}, not of {topology.name}")
+    again = f"look at bin/primetime plan -t {topology.given} and save it again"
+    if world != fingerprint(planned.found):
+        raise NotAsDeclared(f"what exists has moved since {path} was saved: {again}")
+    if steps != _told(planned):
+        raise NotAsDeclared(f"{topology.name} declares something else than when {path} was saved: {again}")
+
+
+def require_quiet(topology: Topology, during_show: bool, verb: str) -> None:
+    """PrimetimeError while a show is on, from its lead to the longest that it may overrun."""
+    now = datetime.now(UTC)
+    on = on_air(broadcasts(cloud_of(topology).shows, now, now + timedelta(days=1)), now)
+    if on and not during_show:
+        raise PrimetimeError(
+            f"{on[0].name} is on until {on[0].until:%H:%M} UTC: {verb} changes nothing meanwhile: wait, or write "
+            "--during-show"
+        )
+
+
+def up(services: Aws, topology: Topology, progress: Progress, saved: Path | None = None, wait: bool = True) -> int:
+    """Make it so; returns how many steps were taken. With `wait`, returns when every member is proved healthy."""
+    taken = 0
+    with lock.held(services.ec2, topology.name, "up"):
+        for attempt in range(_LOOKS):
+            planned = look(services, topology)
+            if saved and not attempt:
+                _require_as_saved(planned, topology, saved)
+            planned.plan.require_clear(topology.given)
+            builder = Builder(services, topology, planned.found)
+            try:
+                for step in planned.plan.steps:
+                    progress(str(step))
+                    builder.take(step)
+                    taken += 1
+                break
+            except Unanswered as error:
+                if attempt == _LOOKS - 1:
+                    raise
+                progress(f"looking again: {error}")
+        if wait:
+            wait_until_healthy(services, topology, progress)
+    return taken
+
+
+def wait_until_healthy(services: Aws, topology: Topology, progress: Progress, within_s: float = HEALTHY_S) -> None:
+    """Until as many members are in service and healthy as are desired, and every node runs.
+
+    PrimetimeError with the group's last scaling activity, or the node's state, when they are not in time.
+    """
+    until = time.monotonic() + within_s
+    while lacking := list(_lacking(services, topology)):
+        if time.monotonic() > until:
+            raise PrimetimeError(f"{topology.name} is not healthy after {within_s:.0f} s: {'; '.join(lacking)}")
+        progress(f"waiting: {lacking[0]}")
+        time.sleep(_POLL_S)
+
+
+def _lacking(services: Aws, topology: Topology) -> Iterator[str]:
+    found = find(services, topology.name)
+    for thing in found.values():
+        if thing.kind == "group":
+            target = found.get(("target-group", thing.name))
+            healthy = services.balancing.ex_target_health(target.id) if target else None
+            good = [
+                each
+                for each in thing.extra.members
+                if each.state == "InService"
+                and each.health == "Healthy"
+                and (healthy is None or healthy.get(each.id) == "healthy")
+            ]
+            if len(good) < thing.extra.desired:
+                last = _last_activity(services, thing.id)
+                yield f"group {thing.name} has {len(good)} healthy members of {thing.extra.desired}{last}"
+        elif thing.kind == "node" and thing.extra != "running":
+            yield f"node {thing.name} ({thing.id}) is {thing.extra}: see its console log"
+
+
+def _last_activity(services: Aws, group: str) -> str:
+    activities = services.scaling.ex_list_activities(group, 1)
+    if not activities:
+        return ""
+    last = activities[0]
+    told = last.get("StatusMessage") or last.get("Cause") or ""
+    return f" (last activity: {last.get('Description')}: {last.get('StatusCode')} {told})"
+
+
+def down(services: Aws, topology: str, progress: Progress) -> None:
+    """Remove everything that has the topology's tag."""
+    with lock.held(services.ec2, topology, "down"):
+        Remover(services, progress).all(find(services, topology))
+
+
+def left(services: Aws, topology: str) -> tuple[list[str], Cost]:
+    """What is still there, asked anew by tag, and what its machines cost an hour."""
+    found = find(services, topology)
+    told = [f"{thing.kind} {thing.name} ({thing.id})" for thing in found.values()]
+    told += [f"spool {each}: not deleted, for it may hold events" for each in volumes(services, topology)]
+    region = services.ec2.region_name
+    return told, cost([size for thing in found.values() for size in thing.sizes], region)
+
+
+def scale(services: Aws, topology: Topology, group: str, members: int, progress: Progress, wait: bool = True) -> None:
+    """Set a group's number by hand, at once; the next scheduled action sets its own."""
+    declared = next((each for each in cloud_of(topology).groups if each.name == group and each.scales), None)
+    if declared is None or declared.least is None or declared.most is None:
+        names = ", ".join(each.name for each in cloud_of(topology).groups if each.scales) or "none"
+        raise UsageError(f"group {group} of {topology.name} does not scale: groups with min and max do: {names}")
+    if not declared.least <= members <= declared.most:
+        raise UsageError(
+            f"{members} is not within {declared.least} and {declared.most}, min and max of group {group}: "
+            f"declare others in {topology.given} and make them so with up"
+        )
+    with lock.held(services.ec2, topology.name, "scale"):
+        thing = find(services, topology.name).get(("group", group))
+        if thing is None:
+            raise PrimetimeError(f"{topology.name} is not up: bin/primetime up -t {topology.given} --yes makes it")
+        if members < thing.extra.min_size:  # raised by a show's scheduled action
+            services.scaling.update_auto_scale_group(thing.id, MinSize=members)
+        services.scaling.ex_set_desired(thing.id, members)
+        progress(f"group {group}: {thing.extra.desired} → {members}")
+        if wait:
+            wait_until_healthy(services, topology, progress)

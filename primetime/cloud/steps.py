@@ -1,0 +1,237 @@
+"""Carrying out a plan's steps, each so that it may be cut short anywhere and taken again. Called by machines.
+
+Tags go into the call that makes a thing, so what was made is always found; a client token or a name that only one can
+have makes the same call, made twice, one thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from primetime.cloud.found import DIGEST, LEAST, NODE, Aws, Thing
+from primetime.cloud.plan import Step
+from primetime.cloud.wanted import ANY, DRAIN, Key, Resource, cloud_of, owned
+from primetime.drivers.autoscaling import ScheduledAction, made_of
+from primetime.drivers.aws.errors import AlreadyThere
+from primetime.drivers.aws.wire import tagged, tags
+from primetime.errors import NotAsDeclared
+from primetime.topology import Topology
+
+
+class Builder:
+    """Takes steps for one topology; `ids` grows as things are made."""
+
+    def __init__(self, services: Aws, topology: Topology, found: Mapping[Key, Thing]) -> None:
+        self.aws, self.topology, self.cloud = services, topology, cloud_of(topology)
+        self.found = dict(found)
+        self.ids = {key: thing.id for key, thing in found.items()}
+
+    def take(self, step: Step) -> None:
+        """One step. NotAsDeclared when somebody else's resource has the name."""
+        verb = getattr(self, f"_{step.resource.kind.replace('-', '_')}")
+        try:
+            made = verb(step)
+        except AlreadyThere as error:
+            raise NotAsDeclared(
+                f"{step.resource.kind} {step.resource.name}: there is one that {self.topology.name} does not own "
+                f"({error.refusal.message}): rename the topology, or remove that one"
+            ) from error
+        if made:
+            self.ids[step.resource.key] = made
+
+    def _ask(self, action: str, **values: Any) -> Any:
+        return self.aws.ec2.connection.ask(action, **values)
+
+    def _id(self, kind: str, name: str | None = None) -> str:
+        return self.ids[kind, name or self.topology.name]
+
+    def _tags(self, name: str) -> dict[str, str]:
+        return owned(self.topology, name)
+
+    def _called(self, name: str) -> str:
+        return f"{self.topology.name}-{name}"
+
+    def _subnets(self) -> list[str]:
+        return [self._id("subnet", zone) for zone in self.cloud.zones]
+
+    def _network(self, step: Step) -> str:
+        made = self._ask(
+            "CreateVpc", CidrBlock=step.resource.values["cidr"], **tagged("vpc", self._tags(step.resource.name))
+        )
+        return str(made["vpc"]["vpcId"])
+
+    def _gateway(self, step: Step) -> str:
+        if step.verb == "make":
+            made = self._ask("CreateInternetGateway", **tagged("internet-gateway", self._tags(step.resource.name)))
+            self.ids[step.resource.key] = made["internetGateway"]["internetGatewayId"]
+        gateway = self._id("gateway")
+        self._ask("AttachInternetGateway", InternetGatewayId=gateway, VpcId=self._id("network"))
+        return gateway
+
+    def _subnet(self, step: Step) -> str:
+        made = self._ask(
+            "CreateSubnet",
+            VpcId=self._id("network"),
+            CidrBlock=step.resource.values["cidr"],
+            AvailabilityZone=step.resource.name,
+            **tagged("subnet", self._tags(step.resource.name)),
+        )
+        return str(made["subnet"]["subnetId"])
+
+    def _routes(self, step: Step) -> str:
+        there = self.found.get(step.resource.key)
+        if step.verb == "make":
+            made = self._ask(
+                "CreateRouteTable", VpcId=self._id("network"), **tagged("route-table", self._tags(step.resource.name))
+            )
+            self.ids[step.resource.key] = made["routeTable"]["routeTableId"]
+        table = self._id("routes")
+        if not there or not there.values["default"]:
+            self._ask("CreateRoute", RouteTableId=table, DestinationCidrBlock=ANY, GatewayId=self._id("gateway"))
+        joined = there.extra if there else {}
+        for subnet in self._subnets():
+            if subnet not in joined:
+                self._ask("AssociateRouteTable", RouteTableId=table, SubnetId=subnet)
+        return table
+
+    def _security_group(self, step: Step) -> str:
+        name = step.resource.name
+        made = self._ask(
+            "CreateSecurityGroup",
+            GroupName=self._called(name),
+            GroupDescription=f"primetime {self.topology.name} {name}",
+            VpcId=self._id("network"),
+            **tagged("security-group", self._tags(name)),
+        )
+        return str(made["groupId"])
+
+    def _rules(self, step: Step) -> None:
+        """Let in what is missing first, then shut what is too much: nothing that is declared is ever cut off."""
+        there = self.found.get(step.resource.key)
+        have = set(there.values["rules"]) if there else set()
+        want = set() if step.verb == "remove" else set(step.resource.values["rules"])
+        group = self._id("security-group", step.resource.name)
+        for action, rules in (
+            ("AuthorizeSecurityGroupIngress", want - have),
+            ("RevokeSecurityGroupIngress", have - want),
+        ):
+            if rules:
+                self._ask(action, GroupId=group, IpPermissions=[self._permission(*rule) for rule in sorted(rules)])
+
+    def _permission(self, transport: str, port: int, source: str) -> dict[str, Any]:
+        group = self.ids.get(("security-group", source))
+        whom = {"Groups": [{"GroupId": group}]} if group else {"IpRanges": [{"CidrIp": source}]}
+        if source.startswith("sg-"):
+            whom = {"Groups": [{"GroupId": source}]}
+        return {"IpProtocol": transport, "FromPort": port, "ToPort": port, **whom}
+
+    def _template(self, step: Step) -> str:
+        name, digest = step.resource.name, step.resource.values["digest"]
+        data = {**step.resource.details, "SecurityGroupId": [self._id("security-group", name)]}
+        token = self._token("template", name, digest)
+        if step.verb == "make":
+            marks = {**self._tags(name), DIGEST: f"{digest}@1"}
+            return self.aws.ec2.ex_create_launch_template(self._called(name), data, marks, token).id
+        there = self.found[step.resource.key].extra
+        version = self.aws.ec2.ex_create_launch_template_version(there, data)
+        self._ask("CreateTags", ResourceId=[there.id], Tag=tags({DIGEST: f"{digest}@{version}"}))
+        return str(there.id)
+
+    def _target_group(self, step: Step) -> str:
+        name, values = step.resource.name, step.resource.values
+        return self.aws.balancing.ex_create_target_group(
+            self._called(name), self._id("network"), values["port"], values["health"], self._tags(name)
+        ).id
+
+    def _balancer(self, step: Step) -> str:
+        name = step.resource.name
+        return self.aws.balancing.create_balancer(self._called(name), self._subnets(), tags=self._tags(name)).id
+
+    def _listener(self, step: Step) -> str:
+        name = step.resource.name
+        return self.aws.balancing.ex_create_listener(
+            self._id("balancer", name), step.resource.values["port"], self._id("target-group", name), self._tags(name)
+        ).id
+
+    def _group(self, step: Step) -> str:
+        resource, name = step.resource, self._called(step.resource.name)
+        values, share = resource.values, resource.details["spot_share"]
+        marks = {**self._tags(resource.name), LEAST: str(values["min"])}
+        template = self._id("template", resource.name)
+        if step.verb == "make":
+            balanced = [self._id("target-group", resource.name)] if resource.details["balanced"] else []
+            self.aws.scaling.create_auto_scale_group(
+                name,
+                values["min"],
+                values["max"],
+                template,
+                self._subnets(),
+                target_groups=balanced,
+                tags=marks,
+                ex_hooks=[DRAIN],
+                ex_sizes=values["sizes"],
+                ex_spot_share=share,
+            )
+            return name
+        group = self.found[resource.key].extra
+        smallest = {} if group.min_size <= values["max"] else {"MinSize": values["max"]}
+        if str(values["min"]) != group.tags.get(LEAST):
+            smallest = {"MinSize": values["min"]}
+        self.aws.scaling.update_auto_scale_group(
+            name,
+            MaxSize=values["max"],
+            VPCZoneIdentifier=",".join(self._subnets()),
+            **smallest,
+            **made_of(template, values["sizes"], share, values["min"]),
+        )
+        self.aws.scaling.ex_tag_auto_scale_group(name, marks)
+        return name
+
+    def _hook(self, step: Step) -> None:
+        self.aws.scaling.ex_put_hook(self._called(step.resource.name.partition("/")[0]), DRAIN)
+
+    def _action(self, step: Step) -> None:
+        group, _, name = step.resource.name.partition("/")
+        if step.verb == "remove":
+            self.aws.scaling.ex_delete_scheduled_action(self._called(group), name)
+            return
+        values = step.resource.values
+        self.aws.scaling.ex_put_scheduled_action(
+            self._called(group), ScheduledAction(name, values["min"], None, values["desired"], values["start"])
+        )
+
+    def _node(self, step: Step) -> str:
+        name, group = step.resource.name, step.resource.details["group"]
+        marks = {**self._tags(name), NODE: name}
+        made = self._ask(
+            "RunInstances",
+            MinCount=1,
+            MaxCount=1,
+            LaunchTemplate={"LaunchTemplateId": self._id("template", group), "Version": "$Latest"},
+            SubnetId=self._id("subnet", step.resource.values["zone"]),
+            ClientToken=self._token("node", name, self._last(name)),
+            **tagged("instance", marks),
+        )
+        return str(made["instancesSet"][0]["instanceId"])
+
+    def _last(self, node: str) -> str:
+        """The machine that had this name before, while EC2 remembers it: its token must not be used again."""
+        answer = self._ask(
+            "DescribeInstances",
+            Filter=[
+                {"Name": f"tag:{NODE}", "Value": [node]},
+                {"Name": "vpc-id", "Value": [self._id("network")]},
+            ],
+        )
+        found = [each for one in answer.get("reservationSet") or [] for each in one["instancesSet"]]
+        return max(((each.get("launchTime") or "", each["instanceId"]) for each in found), default=("", "none"))[1]
+
+    def _token(self, *words: str) -> str:
+        """The same for the same thing of this very network, so that a repeated call is the same call."""
+        text = "/".join((self.topology.name, self._id("network"), *words))
+        return hashlib.sha256(text.encode()).hexdigest()[:48]
+
+
+__all__ = ["Builder", "Resource"]
