@@ -62,12 +62,11 @@ def table(group: str) -> Mapping[str, Break]:
 
 def generic(promise: Promise) -> Break | None:
     """Stop, disable, close: the same for each service and endpoint."""
-    kept = f"{promise.role}: {CONVERGED}Keep *"
     if promise.check.__name__ == "test_is_running":
-        service = promise.given["service"]
-        return Break(f"systemctl stop {service}", f"systemctl start {service}", (kept,))
+        return stopped(promise.role, promise.given["service"])
     if promise.check.__name__ == "test_is_enabled":
         service = promise.given["service"]
+        kept = f"{promise.role}: {CONVERGED}Keep *"
         return Break(f"systemctl -q disable {service}", f"systemctl -q enable {service}", (kept,))
     if promise.check.__name__ in OPENED:
         return opened(promise.role, promise.given["unit"], OPENED[promise.check.__name__])
@@ -82,6 +81,11 @@ def generic(promise: Promise) -> Break | None:
         # the kernel takes the listening socket away, and the process goes on without it; UDP's it would leave bound
         return Break(closed(endpoint.port), f"systemctl restart {unit(promise.group)}")
     return None
+
+
+def stopped(role: str, service: str, *also: str) -> Break:
+    """Stop a service; what follows from it within its own role `verify` tells by itself."""
+    return Break(f"systemctl stop {service}", f"systemctl start {service}", (f"{role}: {CONVERGED}Keep *", *also))
 
 
 def closed(port: int) -> str:
