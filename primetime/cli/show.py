@@ -1,4 +1,6 @@
-"""`show`: what shows need: `capacity`, the machines for a crowd; `calendar`, the weeks to come of a topology."""
+"""`show`: what shows need: `capacity`, the machines for a crowd; `calendar`, the weeks to come;
+`freeze`, while a show is on.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("--days", default="7", help="so many from now on (default: 7)")
     sub.add_argument("--from", dest="since", metavar="YYYY-MM-DD", help="a day (UTC) to begin with in place of now")
 
+    sub = actions.add_parser("freeze", help="nothing takes a collector away until it is ended, and up refuses")
+    add_topology(sub)
+    sub.add_argument("--end", action="store_true", help="let everything go on")
+
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    return _calendar(arguments, console) if arguments.action == "calendar" else _capacity(arguments, console)
+    does = {"calendar": _calendar, "freeze": _freeze, "capacity": _capacity}
+    return does[arguments.action](arguments, console)
+
+
+def _freeze(arguments: argparse.Namespace, console: Console) -> int:
+    from primetime.cloud import machines
+
+    topology = load(arguments.topology)
+    changed = machines.freeze(machines.services(topology), topology, not arguments.end)
+    word = "goes on" if arguments.end else "is frozen"
+    suspended = "replacing the unhealthy and rebalancing zones"
+    console.say(f"{topology.name} {word} ({suspended}): {', '.join(changed) or 'it was so before'}")
+    console.result({"topology": topology.name, "frozen": not arguments.end, "changed": changed})
+    return 0
 
 
 def _calendar(arguments: argparse.Namespace, console: Console) -> int:

@@ -44,7 +44,7 @@ def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console)
     services = cloud.services(topology)
     saved = Path(arguments.plan) if arguments.plan else None
     with console.stage("machines"):
-        taken = cloud.up(services, topology, console.progress, saved, not arguments.no_wait)
+        taken = cloud.up(services, topology, console.progress, saved, not arguments.no_wait, arguments.during_show)
     console.say(f"{topology.name}: {taken} steps taken, {len(services.calls)} calls")
     console.result({"topology": topology.name, "changed": taken, "calls": len(services.calls)})
     return 0

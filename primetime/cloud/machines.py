@@ -16,12 +16,14 @@ from primetime.cloud.plan import Plan, fingerprint, plan
 from primetime.cloud.prices import Cost, cost, price
 from primetime.cloud.removal import Remover
 from primetime.cloud.steps import Builder
-from primetime.cloud.wanted import Key, cloud_of, wanted
+from primetime.cloud.wanted import OWNER, Key, cloud_of, wanted
+from primetime.drivers.autoscaling import AutoScaleGroup
 from primetime.drivers.aws.errors import Unanswered
 from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
 from primetime.topology import Topology
 
 Progress = Callable[[str], None]
+FROZEN = ("ReplaceUnhealthy", "AZRebalance")  # what would take members away in the middle of a show
 HEALTHY_S = 900.0  # from a launch to a healthy member; a spot market may take its time
 _POLL_S = 2.0
 _LOOKS = 3  # how often `up` looks again after an answer was lost
@@ -114,12 +116,52 @@ def require_quiet(topology: Topology, during_show: bool, verb: str) -> None:
         )
 
 
-def up(services: Aws, topology: Topology, progress: Progress, saved: Path | None = None, wait: bool = True) -> int:
-    """Make it so; returns how many steps were taken. With `wait`, returns when every member is proved healthy."""
+def freeze(services: Aws, topology: Topology, frozen: bool) -> list[str]:
+    """Suspend, or let go on, what would take members of its groups away; the groups that were changed.
+
+    The groups themselves keep whether they are frozen: every operator sees it.
+    """
+    groups = services.scaling.list_auto_scale_groups(ex_tags={OWNER: topology.name})
+    if not groups:
+        raise PrimetimeError(f"{topology.name} is not up: bin/primetime up -t {topology.given} --yes makes it")
+    changed = [each.name for each in groups if _is_frozen(each) != frozen]
+    for name in changed:
+        (services.scaling.ex_suspend if frozen else services.scaling.ex_resume)(name, FROZEN)
+    return changed
+
+
+def _is_frozen(group: AutoScaleGroup) -> bool:
+    return set(FROZEN) <= set(group.suspended)
+
+
+def _require_thawed(planned: Planned, topology: Topology, verb: str) -> None:
+    """PrimetimeError when somebody has frozen a group."""
+    names = [thing.name for thing in planned.found.values() if thing.kind == "group" and _is_frozen(thing.extra)]
+    if names:
+        raise PrimetimeError(
+            f"{topology.name} is frozen (group {', '.join(names)}): {verb} changes nothing meanwhile: end it with "
+            f"bin/primetime show freeze -t {topology.given} --end, or write --during-show"
+        )
+
+
+def up(
+    services: Aws,
+    topology: Topology,
+    progress: Progress,
+    saved: Path | None = None,
+    wait: bool = True,
+    during_show: bool = False,
+) -> int:
+    """Make it so; returns how many steps were taken. With `wait`, returns when every member is proved healthy.
+
+    PrimetimeError while somebody has frozen it, unless told `during_show`.
+    """
     taken = 0
     with lock.held(services.ec2, topology.name, "up"):
         for attempt in range(_LOOKS):
             planned = look(services, topology)
+            if not during_show:
+                _require_thawed(planned, topology, "up")
             if saved and not attempt:
                 _require_as_saved(planned, topology, saved)
             planned.plan.require_clear(topology.given)

@@ -7,8 +7,10 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
@@ -235,6 +237,26 @@ def test_an_outside_reader_finds_what_the_topology_declares(services: Aws, moto:
     spool = {each["DeviceName"]: each["Ebs"] for each in data["BlockDeviceMappings"]}["/dev/sdf"]
     assert (data["ImageId"], data["MetadataOptions"]["HttpTokens"]) == (EVENING.image, "required")
     assert (spool["VolumeSize"], spool["DeleteOnTermination"]) == (declared.spool_gb, False)
+
+
+def test_a_frozen_topology_is_not_touched_until_it_is_ended(services: Aws) -> None:
+    up(services)
+    assert machines.freeze(services, EVENING, True) == ["evening-collector"]
+    assert machines.freeze(services, EVENING, True) == []
+    assert machines.look(services, EVENING).clear
+    with pytest.raises(PrimetimeError, match=r"evening is frozen \(group collector\): .* --during-show"):
+        up(services)
+    assert machines.up(services, EVENING, quiet, during_show=True) == 0
+    assert machines.freeze(services, EVENING, False) == ["evening-collector"]
+    assert up(services) == 0
+
+
+def test_a_show_that_is_on_keeps_up_away() -> None:
+    start = datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(minutes=10)
+    topology = parse(TEXT.replace("2026-11-28 20:35", f"{start:%Y-%m-%d %H:%M}"), "t.yml")
+    with pytest.raises(PrimetimeError, match=r"quiz-\d+ is on until .*: up changes nothing meanwhile"):
+        machines.require_quiet(topology, False, "up")
+    machines.require_quiet(topology, True, "up")
 
 
 @pytest.fixture
