@@ -6,6 +6,7 @@ from tests.promises.breaking import CONVERGED, NO_FILTER, OPENED, Break, changed
 RULE = "nft add table inet stranger && nft add chain inet stranger in '{ type filter hook input priority -10; }' &&"
 CONTROLLER = "$(ip -4 route show default | cut -d' ' -f3)"
 PROCESS = ("Type=exec", "ExecStart=", "ExecStart=/bin/sleep infinity")  # for a unit that has done its work
+FIRST = "tcp flags syn / syn,ack"  # packets of a connection: what a host has begun, and this session, go on
 MEND = "nft delete table inet stranger"
 LISTENER = "import socket, time; s = socket.create_server((str(), 5)); time.sleep(900)"
 
@@ -30,12 +31,12 @@ BREAKS = {
         f"fallocate -l {Base().journal_max_mb + 8}M /var/log/journal/broken", "rm /var/log/journal/broken"
     ),
     "the hosts reach what it opens to them and nothing else": Break(
-        f"{RULE} nft add rule inet stranger in ip saddr != {CONTROLLER} tcp dport 1-65535 drop", MEND
+        f"{RULE} nft add rule inet stranger in ip saddr != {CONTROLLER} {FIRST} drop", MEND
     ),
     "the controlling machine reaches what it opens to it and nothing else": Break(
-        # TCP's first packet only: the session that does it goes on
-        f"{RULE} nft add rule inet stranger in ip saddr {CONTROLLER} tcp dport != {Base().ssh_port} tcp flags syn drop",
+        f"{RULE} nft add rule inet stranger in ip saddr {CONTROLLER} tcp dport != {Base().ssh_port} {FIRST} drop",
         MEND,
+        ("collector: it *",),  # is asked from the controlling machine
     ),
     "nothing undeclared listens": Break(
         f"systemd-run -q --unit=stranger python3 -c '{LISTENER}'", "systemctl stop stranger"
