@@ -27,6 +27,7 @@ VERBS = {
     "secret": "set, list and rotate what no output shows",
     "scale": "a group's number by hand",
     "down": "remove all of it, and prove it",
+    "export": "the same cluster for other tools: a CloudFormation template",
     "rehearse": "a burst of numbered updates, then the certificate",
     "ledger": "is anything missing; dead letters and live counts",
     "events": "stored events of a show by position, as JSON lines",
