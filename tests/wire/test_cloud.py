@@ -19,6 +19,8 @@ from primetime.calendar import collectors
 from primetime.capacity_figures import FIGURES
 from primetime.cloud import lock, machines
 from primetime.cloud.found import Aws, find
+from primetime.cloud.wanted import owned
+from primetime.drivers.aws import wire
 from primetime.drivers.aws.connection import AwsConnection
 from primetime.drivers.ec2 import Ec2Driver
 from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
@@ -153,6 +155,14 @@ def test_what_somebody_else_owns_is_neither_taken_nor_removed(services: Aws) -> 
         up(services)
     assert down(services) == []
     assert [each.name for each in services.ec2.ex_list_launch_templates()] == ["evening-cache"]
+
+
+def test_a_spool_that_outlived_its_machine_is_named_and_not_deleted(services: Aws) -> None:
+    up(services)
+    tags = wire.tagged("volume", owned(EVENING, "collector"))
+    zone = {"AvailabilityZone": f"{REGION}a", "Size": 20}
+    spool = services.ec2.connection.ask("CreateVolume", **zone, **tags)["volumeId"]
+    assert down(services) == [f"spool {spool}: not deleted, for it may hold events"]
 
 
 def test_a_group_s_number_is_the_autoscaler_s(services: Aws) -> None:
