@@ -24,7 +24,7 @@ GROUPS = {
     "wire": "our programs against real servers on this machine",
     "machine": "each role alone on a fresh host; the driver",
     "cluster": "an event goes in, a row comes out",
-    "fault": "the same, while something is killed",
+    "fault": "the same, while something is broken",
     "crash": "demo, ended by Ctrl-C or kill -9 at random moments",
     "promises": "each promise broken by hand, and named by verify",
 }

@@ -1,0 +1,95 @@
+"""Faults that end a process or a whole host with SIGKILL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.fault.cluster import COLLECTOR, REDIS, STORE, Cluster
+from tests.fault.faults import Fault
+
+
+def unit(name: str, node: str, service: str, recovered: Callable[[Cluster], bool], **more: Any) -> Fault:
+    """All processes of a unit at once; systemd starts it again, and says so by another pid and one more restart."""
+
+    def look(cluster: Cluster) -> list[str]:
+        return cluster.ssh(node, f"systemctl show -P MainPID -P NRestarts {service}").split()
+
+    def do(cluster: Cluster) -> None:
+        cluster.ssh(node, f"systemctl kill --kill-whom=all -s KILL {service}")
+
+    def proof(cluster: Cluster, before: list[str]) -> str:
+        pid, restarts = before
+
+        def again() -> bool:
+            now, count = look(cluster)
+            return now not in ("0", pid) and int(count) > int(restarts)
+
+        cluster.wait(again, f"{service} with another pid than {pid}, started again by systemd")
+        return f"pid {pid}, then {look(cluster)[0]}, started again by systemd"
+
+    return Fault(f"{name} killed -9", do, proof, recovered, look=look, **more)
+
+
+WORKERS = "pgrep -P $(systemctl show -P MainPID primetime-collector)"
+
+
+def kill_a_worker(cluster: Cluster) -> None:
+    cluster.ssh(COLLECTOR, f"kill -9 $({WORKERS} | head -n 1)")
+
+
+def worker_is_another(cluster: Cluster, before: str) -> str:
+    """The master lives, and has another worker in the place of one."""
+    cluster.wait(
+        lambda: len(set(workers(cluster).split()) ^ set(before.split())) == 2, "one worker in the place of another"
+    )
+    return f"workers {' '.join(before.split())}, then {' '.join(workers(cluster).split())}"
+
+
+def workers(cluster: Cluster) -> str:
+    return cluster.ssh(COLLECTOR, WORKERS)
+
+
+def booted(cluster: Cluster) -> str:
+    """When the host's first process started; empty while it does not answer."""
+    return cluster.asked(COLLECTOR, "systemctl show -P UserspaceTimestampMonotonic").strip()
+
+
+def restart_host(cluster: Cluster) -> None:
+    cluster.driver.ex_kill(cluster.node(COLLECTOR))
+    cluster.start(COLLECTOR)
+
+
+def booted_anew(cluster: Cluster, before: str) -> str:
+    cluster.wait(lambda: booted(cluster) not in ("", before), f"another boot than {before}")
+    return "booted anew"
+
+
+FAULTS = [
+    unit("collector's nginx", COLLECTOR, "primetime-collector", Cluster.accepts, quick=True),
+    Fault(
+        "one worker of nginx killed -9",
+        kill_a_worker,
+        worker_is_another,
+        Cluster.accepts,
+        look=workers,
+        quick=True,
+    ),
+    unit("shipper", COLLECTOR, "primetime-shipper", Cluster.arrives, quick=True),
+    unit("Redis", REDIS, "primetime-redis", Cluster.counts),
+    unit("Thrift gateway", STORE, "primetime-hbase-thrift", Cluster.arrives),
+    unit("RegionServer", STORE, "primetime-hbase-regionserver", Cluster.serves),
+    unit("HBase master", STORE, "primetime-hbase-master", Cluster.arrives),
+    unit("DataNode", STORE, "primetime-hdfs-datanode", Cluster.arrives),
+    unit("NameNode", STORE, "primetime-hdfs-namenode", Cluster.arrives),
+    unit("ZooKeeper", STORE, "primetime-zookeeper", Cluster.arrives),
+    Fault(
+        "collector host killed -9 and started again",
+        restart_host,
+        booted_anew,
+        Cluster.accepts,
+        look=booted,
+        undo=lambda cluster: cluster.start(COLLECTOR),
+        quick=True,
+    ),
+]
