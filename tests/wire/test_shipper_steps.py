@@ -18,7 +18,7 @@ import pytest
 
 from tests.relay import Relay
 from tests.shipping import Writer, event
-from tests.wire.test_shipper_process import PATIENCE_S, Shipper, shipper
+from tests.wire.test_shipper_process import PATIENCE_S, Shipper, shipper, wait_for
 
 __all__ = ["shipper"]  # the fixture
 
@@ -104,6 +104,7 @@ def test_killed_at_every_step_it_stores_and_counts_each_event_once(
         wire.disarm()
         if wire.killed:
             assert code == -signal.SIGKILL
+            wait_for(lambda: is_gone(process.pid))  # noqa: B023
             assert shipper.start("--drain", **one).wait(PATIENCE_S) == 0
         assert (shipper.segments(), shipper.gateway.events(), shipper.counted()) == ([], sorted(written), len(written))
         if not wire.killed:
@@ -111,6 +112,15 @@ def test_killed_at_every_step_it_stores_and_counts_each_event_once(
     assert not wire.killed, "a shipper that never has everything said"
     assert last > 2, "it says more than that"
     print(f"{store}: killed at each of {last - 1} steps")
+
+
+def is_gone(group: int) -> bool:
+    """Whether no process of it is left: the spool has one shipper at a time."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def write(spool: Path, round_: int) -> list[bytes]:
