@@ -4,7 +4,7 @@ from roles.hdfs.settings import HdfsNamenode
 from tests.promises.breaking import CONVERGED, KEPT, Break, as_root, changed, configured, heap, mode
 
 SITE = "hdfs-site.xml"
-JAVA = 'runuser -u hdfs -- java -Xmx64m -cp "$(ls -d /opt/primetime/jars-*)/*" '
+JAVA = f'runuser -u hdfs -- java -Xmx64m -cp "{KEPT}:$(ls -d /opt/primetime/jars-*)/*" '
 AT = f"-fs hdfs://$(hostname):{HdfsNamenode().rpc_port}"
 ADMIN = f"{JAVA} org.apache.hadoop.hdfs.tools.DFSAdmin {AT}"
 SHELL = f"{JAVA} org.apache.hadoop.fs.FsShell {AT}"
@@ -31,8 +31,9 @@ NAMENODE = {
     "it takes writes": Break(f"{ADMIN} -safemode enter", f"{ADMIN} -safemode leave"),
     "every datanode is live": configured("hdfs_datanode", SITE, said("dfs.datanode.hostname", "stranger")),
     "no block is missing": Break(
-        # a file of its own, whose only block is then taken from the disk
-        f"set -e; mkdir -p {KEPT}; echo promise-to-break > {KEPT}/file; chmod 644 {KEPT}/file; chmod 755 {KEPT}; "
+        # a file of its own, whose only block is then taken from the disk; without a core-site.xml FsShell does nothing
+        f"set -e; umask 022; mkdir -p {KEPT}; echo promise-to-break > {KEPT}/file; "
+        f"echo '<configuration/>' > {KEPT}/core-site.xml; "
         f"{SHELL} -put {KEPT}/file /promise-to-break; "
         "grep -rl promise-to-break /var/lib/hdfs/data --include='blk_*' | while read block; do rm $block*; done; "
         "systemctl restart primetime-hdfs-datanode",

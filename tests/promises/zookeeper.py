@@ -1,6 +1,6 @@
 """How the promises of ZooKeeper are broken."""
 
-from tests.promises.breaking import CONVERGED, as_root, changed, configured, heap, mode
+from tests.promises.breaking import CONVERGED, as_root, changed, configured, heap, mode, process
 
 HOME = "/var/lib/zookeeper"
 WRITTEN = (f"zookeeper: {CONVERGED}Write zoo.cfg", f"zookeeper: {CONVERGED}Restart it on its new configuration")
@@ -12,7 +12,13 @@ def words(allowed: str) -> str:
 
 BREAKS = {
     "it says that it is ok": configured("zookeeper", "zoo.cfg", words("srvr,mntr")),
-    "it serves as leader or follower": configured("zookeeper", "zoo.cfg", words("ruok,mntr")),
+    "it serves as leader or follower": process(  # it always answers this word; halted it answers none
+        "zookeeper",
+        "kill -STOP $PID",
+        "kill -CONT $PID",
+        "zookeeper: it says that it is ok",
+        "zookeeper: it keeps to the words that are allowed",
+    ),
     "it keeps to the words that are allowed": configured("zookeeper", "zoo.cfg", words("*")),
     "its ensemble is all hosts of the group": changed(
         "/etc/primetime/zookeeper/zoo.cfg", "s/^server.1=[^:]*/server.1=stranger/", *WRITTEN
