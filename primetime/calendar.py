@@ -62,7 +62,7 @@ def _series(show: Show, until: datetime) -> Iterator[Broadcast]:
 def collectors(show: Show, zones: int, cores: int, figures: Mapping[str, Figure]) -> int:
     """How many collectors of so many cores a show's burst needs, one zone lost (`show capacity` has the arithmetic)."""
     crowd = Crowd(show.updates, show.within_s, show.batch, zones=zones, cores=cores)
-    return int(capacity(crowd, figures if isinstance(figures, dict) else dict(figures)).needs["collectors"])
+    return int(capacity(crowd, figures).needs["collectors"])
 
 
 def changes(

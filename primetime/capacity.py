@@ -7,6 +7,7 @@ arithmetic can be checked by hand. The figures (capacity_figures.py) are data, w
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +66,7 @@ HEADROOM = 0.7  # of a measured core: the rest is for what the measurement did n
 GB = 1e9
 
 
-def capacity(crowd: Crowd, figures: dict[str, Figure]) -> Capacity:
+def capacity(crowd: Crowd, figures: Mapping[str, Figure]) -> Capacity:
     """What this crowd needs with one zone lost and the store away for a while."""
     found = Capacity()
     rate = found.step(
@@ -83,14 +84,14 @@ def surviving(need: int, zones: int) -> int:
     return zones * math.ceil(need / (zones - 1))
 
 
-def accepted_per_core(batch: int, figures: dict[str, Figure]) -> tuple[int, float]:
+def accepted_per_core(batch: int, figures: Mapping[str, Figure]) -> tuple[int, float]:
     """The measured batch size that counts for `batch` (the next one below), and its updates/s of one core."""
     measured = sorted(int(name.removeprefix("accept_batch_")) for name in figures if name.startswith("accept_batch_"))
     known = max(size for size in measured if size <= batch)
     return known, figures[f"accept_batch_{known}"].value
 
 
-def _accepting(found: Capacity, crowd: Crowd, figures: dict[str, Figure], rate: float) -> None:
+def _accepting(found: Capacity, crowd: Crowd, figures: Mapping[str, Figure], rate: float) -> None:
     known, per_core = accepted_per_core(crowd.batch, figures)
     cores = math.ceil(rate / (per_core * HEADROOM))
     found.step(
@@ -132,7 +133,7 @@ def _accepting(found: Capacity, crowd: Crowd, figures: dict[str, Figure], rate: 
     )
 
 
-def _storing(found: Capacity, crowd: Crowd, figures: dict[str, Figure], rate: float) -> None:
+def _storing(found: Capacity, crowd: Crowd, figures: Mapping[str, Figure], rate: float) -> None:
     per_store, row_bytes = figures["store_updates"].value, figures["stored_bytes"].value
     storing = crowd.updates / crowd.stored_within_s
     needed = max(REPLICATION, math.ceil(storing / (per_store * HEADROOM)))

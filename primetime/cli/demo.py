@@ -22,7 +22,7 @@ from primetime.topology import Topology, load
 from primetime.verify import verify
 
 # seconds of a first run on 2 cores with an empty cache; a machine's own last run replaces them
-ESTIMATES = {"install": 20.0, "machines": 57.0, "converge": 45.0, "verify": 27.0, "rehearse": 10.0}
+ESTIMATES = {"install": 20.0, "machines": 57.0, "converge": 45.0, "verify": 10.0, "rehearse": 10.0}
 
 REHEARSED = ("collector", "shipper", "hbase_thrift")  # a burst needs all of them
 

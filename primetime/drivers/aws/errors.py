@@ -139,7 +139,7 @@ def refused(refusal: Refusal, skew_s: float | None = None) -> AwsError:
         return ClockWrong(
             refusal, f"this machine's clock is {minutes:.0f} minutes {side} AWS's: {ClockWrong.next_step}"
         )
-    return kind(refusal) if kind is not PermissionMissing else PermissionMissing(refusal)
+    return kind(refusal)
 
 
 def _kind(refusal: Refusal) -> type[AwsError]:
