@@ -1,6 +1,7 @@
 """How the promises of ZooKeeper are broken."""
 
-from tests.promises.breaking import CONVERGED, as_root, changed, configured, heap, mode, process
+from roles.zookeeper.settings import Zookeeper
+from tests.promises.breaking import CONVERGED, as_root, changed, closed, configured, heap, mode, process
 
 HOME = "/var/lib/zookeeper"
 WRITTEN = (f"zookeeper: {CONVERGED}Write zoo.cfg", f"zookeeper: {CONVERGED}Restart it on its new configuration")
@@ -10,14 +11,24 @@ def words(allowed: str) -> str:
     return f"s/^4lw.commands.whitelist=.*/4lw.commands.whitelist={allowed}/"
 
 
+HALTED = ("zookeeper: it says that it is ok", "zookeeper: it keeps to the words that are allowed")
+
 BREAKS = {
+    # halted first: its listener binds again a second after its socket is gone
+    f"election listens where declared (port {Zookeeper.election_port})": process(
+        "zookeeper",
+        f"kill -STOP $PID; {closed(Zookeeper.election_port)}",
+        "systemctl restart primetime-zookeeper",
+        *HALTED,
+        "zookeeper: it serves as leader or follower",
+        "zookeeper: its ensemble is all hosts of the group",
+    ),
     "it says that it is ok": configured("zookeeper", "zoo.cfg", words("srvr,mntr")),
     "it serves as leader or follower": process(  # it always answers this word; halted it answers none
         "zookeeper",
         "kill -STOP $PID",
         "kill -CONT $PID",
-        "zookeeper: it says that it is ok",
-        "zookeeper: it keeps to the words that are allowed",
+        *HALTED,
     ),
     "it keeps to the words that are allowed": configured("zookeeper", "zoo.cfg", words("*")),
     "its ensemble is all hosts of the group": changed(
