@@ -9,19 +9,22 @@ from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.converge import ConvergeReport, converge
 from primetime.providers import driver_for
-from primetime.topology import load
+from primetime.topology import Topology, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
     parser.add_argument("--dry", action="store_true", help="only say what would change")
     parser.add_argument("--limit", metavar="NODE,NODE", help="these nodes only")
+    parser.add_argument("--during-show", action="store_true", help="also while a show is on (on EC2)")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
     limit = [] if arguments.limit is None else [name.strip() for name in arguments.limit.split(",")]
     topology.require_nodes(limit)
+    if topology.cloud and not arguments.dry:
+        _require_quiet(topology, arguments.during_show)
     with driver_for(topology).ex_lock("converge"), console.stage("converge"):
         report = converge(arguments.topology, dry=arguments.dry, limit=limit, progress=console.progress)
     tell(console, report, dry=arguments.dry)
@@ -35,6 +38,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         }
     )
     return 1 if report.failures else 0
+
+
+def _require_quiet(topology: Topology, during_show: bool) -> None:
+    from primetime.cloud import freeze, machines
+
+    freeze.require_quiet(machines.services(topology), topology, during_show, "converge")
 
 
 def tell(console: Console, report: ConvergeReport, *, dry: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from primetime import machines
 from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.errors import UsageError
@@ -23,6 +22,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _on_ec2(topology, arguments.save, console)
     if arguments.save:
         raise UsageError(f"{topology.name} is not on EC2: up looks anew anyway, so leave --save out")
+    from primetime import machines
+
     exists = machines.found(topology)
     steps = machines.plan(topology, exists)
     strangers = machines.undeclared(topology, exists)

@@ -51,10 +51,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _freeze(arguments: argparse.Namespace, console: Console) -> int:
-    from primetime.cloud import machines
+    from primetime.cloud import freeze, machines
 
     topology = load(arguments.topology)
-    changed = machines.freeze(machines.services(topology), topology, not arguments.end)
+    changed = freeze.freeze(machines.services(topology), topology, not arguments.end)
     word = "goes on" if arguments.end else "is frozen"
     suspended = "replacing the unhealthy and rebalancing zones"
     console.say(f"{topology.name} {word} ({suspended}): {', '.join(changed) or 'it was so before'}")

@@ -40,7 +40,6 @@ def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console)
 
     if not arguments.yes:
         raise UsageError(f"up makes machines that cost money: look at plan -t {topology.given}, then add --yes")
-    cloud.require_quiet(topology, arguments.during_show, "up")
     services = cloud.services(topology)
     saved = Path(arguments.plan) if arguments.plan else None
     with console.stage("machines"):

@@ -6,24 +6,21 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-from primetime.calendar import broadcasts, on_air
-from primetime.cloud import lock
+from primetime.cloud import freeze, lock
 from primetime.cloud.found import Aws, Thing, aws, find, volumes
 from primetime.cloud.plan import Plan, fingerprint, plan
 from primetime.cloud.prices import Cost, cost, price
 from primetime.cloud.removal import Remover
 from primetime.cloud.steps import Builder
-from primetime.cloud.wanted import OWNER, Key, cloud_of, wanted
-from primetime.drivers.autoscaling import AutoScaleGroup
+from primetime.cloud.wanted import Key, cloud_of, wanted
 from primetime.drivers.aws.errors import Unanswered
 from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
 from primetime.topology import Topology
 
 Progress = Callable[[str], None]
-FROZEN = ("ReplaceUnhealthy", "AZRebalance")  # what would take members away in the middle of a show
 HEALTHY_S = 900.0  # from a launch to a healthy member; a spot market may take its time
 _POLL_S = 2.0
 _LOOKS = 3  # how often `up` looks again after an answer was lost
@@ -105,45 +102,6 @@ def _require_as_saved(planned: Planned, topology: Topology, path: Path) -> None:
         raise NotAsDeclared(f"{topology.name} declares something else than when {path} was saved: {again}")
 
 
-def require_quiet(topology: Topology, during_show: bool, verb: str) -> None:
-    """PrimetimeError while a show is on, from its lead to the longest that it may overrun."""
-    now = datetime.now(UTC)
-    on = on_air(broadcasts(cloud_of(topology).shows, now, now + timedelta(days=1)), now)
-    if on and not during_show:
-        raise PrimetimeError(
-            f"{on[0].name} is on until {on[0].until:%H:%M} UTC: {verb} changes nothing meanwhile: wait, or write "
-            "--during-show"
-        )
-
-
-def freeze(services: Aws, topology: Topology, frozen: bool) -> list[str]:
-    """Suspend, or let go on, what would take members of its groups away; the groups that were changed.
-
-    The groups themselves keep whether they are frozen: every operator sees it.
-    """
-    groups = services.scaling.list_auto_scale_groups(ex_tags={OWNER: topology.name})
-    if not groups:
-        raise PrimetimeError(f"{topology.name} is not up: bin/primetime up -t {topology.given} --yes makes it")
-    changed = [each.name for each in groups if _is_frozen(each) != frozen]
-    for name in changed:
-        (services.scaling.ex_suspend if frozen else services.scaling.ex_resume)(name, FROZEN)
-    return changed
-
-
-def _is_frozen(group: AutoScaleGroup) -> bool:
-    return set(FROZEN) <= set(group.suspended)
-
-
-def _require_thawed(planned: Planned, topology: Topology, verb: str) -> None:
-    """PrimetimeError when somebody has frozen a group."""
-    names = [thing.name for thing in planned.found.values() if thing.kind == "group" and _is_frozen(thing.extra)]
-    if names:
-        raise PrimetimeError(
-            f"{topology.name} is frozen (group {', '.join(names)}): {verb} changes nothing meanwhile: end it with "
-            f"bin/primetime show freeze -t {topology.given} --end, or write --during-show"
-        )
-
-
 def up(
     services: Aws,
     topology: Topology,
@@ -154,14 +112,15 @@ def up(
 ) -> int:
     """Make it so; returns how many steps were taken. With `wait`, returns when every member is proved healthy.
 
-    PrimetimeError while somebody has frozen it, unless told `during_show`.
+    PrimetimeError while a show is on or somebody has frozen it, unless told `during_show`.
     """
+    freeze.require_no_show(topology, during_show, "up")
     taken = 0
     with lock.held(services.ec2, topology.name, "up"):
         for attempt in range(_LOOKS):
             planned = look(services, topology)
-            if not during_show:
-                _require_thawed(planned, topology, "up")
+            groups = [thing.extra for thing in planned.found.values() if thing.kind == "group"]
+            freeze.require_thawed(groups, topology, during_show, "up")
             if saved and not attempt:
                 _require_as_saved(planned, topology, saved)
             planned.plan.require_clear(topology.given)
@@ -238,8 +197,19 @@ def left(services: Aws, topology: str) -> tuple[list[str], Cost]:
     return told, cost([size for thing in found.values() for size in thing.sizes], region)
 
 
-def scale(services: Aws, topology: Topology, group: str, members: int, progress: Progress, wait: bool = True) -> None:
-    """Set a group's number by hand, at once; the next scheduled action sets its own."""
+def scale(
+    services: Aws,
+    topology: Topology,
+    group: str,
+    members: int,
+    progress: Progress,
+    wait: bool = True,
+    during_show: bool = False,
+) -> None:
+    """Set a group's number by hand, at once; the next scheduled action sets its own.
+
+    More members are welcome at any time; PrimetimeError for fewer during a show, unless told `during_show`.
+    """
     declared = next((each for each in cloud_of(topology).groups if each.name == group and each.scales), None)
     if declared is None or declared.least is None or declared.most is None:
         names = ", ".join(each.name for each in cloud_of(topology).groups if each.scales) or "none"
@@ -253,6 +223,9 @@ def scale(services: Aws, topology: Topology, group: str, members: int, progress:
         thing = find(services, topology.name).get(("group", group))
         if thing is None:
             raise PrimetimeError(f"{topology.name} is not up: bin/primetime up -t {topology.given} --yes makes it")
+        if members < thing.extra.desired:
+            freeze.require_no_show(topology, during_show, "scale to fewer")
+            freeze.require_thawed([thing.extra], topology, during_show, "scale to fewer")
         if members < thing.extra.min_size:  # raised by a show's scheduled action
             services.scaling.update_auto_scale_group(thing.id, MinSize=members)
         services.scaling.ex_set_desired(thing.id, members)

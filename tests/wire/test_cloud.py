@@ -17,7 +17,7 @@ import pytest
 
 from primetime.calendar import collectors
 from primetime.capacity_figures import FIGURES
-from primetime.cloud import lock, machines
+from primetime.cloud import freeze, lock, machines
 from primetime.cloud.found import Aws, find
 from primetime.cloud.wanted import owned
 from primetime.drivers.aws import wire
@@ -251,22 +251,51 @@ def test_an_outside_reader_finds_what_the_topology_declares(services: Aws, moto:
 
 def test_a_frozen_topology_is_not_touched_until_it_is_ended(services: Aws) -> None:
     up(services)
-    assert machines.freeze(services, EVENING, True) == ["evening-collector"]
-    assert machines.freeze(services, EVENING, True) == []
+    assert freeze.freeze(services, EVENING, True) == ["evening-collector"]
+    assert freeze.freeze(services, EVENING, True) == []
     assert machines.look(services, EVENING).clear
-    with pytest.raises(PrimetimeError, match=r"evening is frozen \(group collector\): .* --during-show"):
+    with pytest.raises(PrimetimeError, match=r"evening is frozen \(group evening-collector\): .* --during-show"):
         up(services)
+    with pytest.raises(PrimetimeError, match="is frozen .*: converge changes nothing"):
+        freeze.require_quiet(services, EVENING, False, "converge")
     assert machines.up(services, EVENING, quiet, during_show=True) == 0
-    assert machines.freeze(services, EVENING, False) == ["evening-collector"]
+    assert freeze.freeze(services, EVENING, False) == ["evening-collector"]
+    freeze.require_quiet(services, EVENING, False, "converge")
     assert up(services) == 0
 
 
-def test_a_show_that_is_on_keeps_up_away() -> None:
+def on_air() -> str:
+    """A topology whose show begins in ten minutes, as text."""
     start = datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(minutes=10)
-    topology = parse(TEXT.replace("2026-11-28 20:35", f"{start:%Y-%m-%d %H:%M}"), "t.yml")
+    return TEXT.replace("2026-11-28 20:35", f"{start:%Y-%m-%d %H:%M}")
+
+
+def test_a_show_that_is_on_keeps_up_away(services: Aws) -> None:
+    topology = parse(on_air(), "t.yml")
     with pytest.raises(PrimetimeError, match=r"quiz-\d+ is on until .*: up changes nothing meanwhile"):
-        machines.require_quiet(topology, False, "up")
-    machines.require_quiet(topology, True, "up")
+        up(services, topology)
+    assert services.calls == []
+    machines.up(services, topology, quiet, during_show=True)
+
+
+def test_during_a_show_scale_adds_members_and_takes_none_away(services: Aws) -> None:
+    topology = parse(on_air(), "t.yml")
+    machines.up(services, topology, quiet, during_show=True)
+    machines.scale(services, topology, "collector", 6, quiet)
+    with pytest.raises(PrimetimeError, match=r"quiz-\d+ is on until .*: scale to fewer changes nothing"):
+        machines.scale(services, topology, "collector", 5, quiet)
+    machines.scale(services, topology, "collector", 5, quiet, during_show=True)
+    assert len(services.scaling.list_auto_scale_group_members("evening-collector")) == 5
+
+
+def test_converge_is_kept_away_by_a_show_before_it_does_anything(
+    moto: Moto,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    inventory = tmp_path / "evening.yml"
+    inventory.write_text(on_air())
+    refused = Bench(inventory).run("converge", check=False)
+    assert (refused.returncode, "is on until" in refused.stderr) == (1, True)
 
 
 @pytest.fixture
