@@ -256,7 +256,7 @@ def test_a_frozen_topology_is_not_touched_until_it_is_ended(services: Aws) -> No
     assert machines.look(services, EVENING).clear
     with pytest.raises(PrimetimeError, match=r"evening is frozen \(group evening-collector\): .* --during-show"):
         up(services)
-    with pytest.raises(PrimetimeError, match="is frozen .*: converge changes nothing"):
+    with pytest.raises(PrimetimeError, match=r"is frozen .*: converge changes nothing"):
         freeze.require_quiet(services, EVENING, False, "converge")
     assert machines.up(services, EVENING, quiet, during_show=True) == 0
     assert freeze.freeze(services, EVENING, False) == ["evening-collector"]

@@ -122,6 +122,10 @@ class AwsConnection(_LibcloudConnection):  # type: ignore[misc]
     def _once(self, asked: dict[str, Any]) -> Any:
         self.called = str(asked["Action"])
         self.driver.calls.append(self.called)
+        return self.send(asked)
+
+    def send(self, asked: dict[str, Any]) -> Any:
+        """One request, as the service's protocol writes it."""
         body = urlencode({**asked, "Version": self.version})
         return super().request("/", data=body, headers={"Content-Type": FORM}, method="POST")
 

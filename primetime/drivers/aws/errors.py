@@ -116,7 +116,7 @@ _KINDS: tuple[tuple[type[AwsError], str], ...] = (
         r"AuthFailure|InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClient(Exception)?|IncompleteSignature"
         r"|MissingAuthenticationToken|InvalidAccessKeyId|OptInRequired|Blocked|PendingVerification",
     ),
-    (PermissionMissing, r"UnauthorizedOperation|AccessDenied(Exception)?|NotAuthorized"),
+    (PermissionMissing, r"UnauthorizedOperation|AccessDenied(Exception)?|NotAuthorized|HTTP 403"),
     (
         Throttled,
         r"RequestLimitExceeded|Throttl(ing|ed)(Exception)?|RequestThrottled(Exception)?|TooManyRequests(Exception)?"
@@ -124,9 +124,12 @@ _KINDS: tuple[tuple[type[AwsError], str], ...] = (
     ),
     (NoCapacity, r"Insufficient\w*Capacity\w*|SpotMaxPriceTooLow|MaxSpot\w+Exceeded|Unsupported(Operation)?"),
     (LimitReached, r"\w*LimitExceeded(Exception|Fault)?|\w*QuotaExceeded\w*|LimitExceeded\w*|TooMany\w+"),
-    (NotThere, r"[\w.]*\.?NotFound(Exception|Fault)?|Invalid\w+\.(Unknown|Malformed)"),
+    (NotThere, r"[\w.]*\.?NotFound(Exception|Fault)?|Invalid\w+\.(Unknown|Malformed)|NoSuch\w+"),
     (AlreadyThere, r"[\w.]*\.Duplicate|[\w.]*AlreadyExists\w*|Duplicate\w+|InvalidSubnet\.Conflict|[\w.]*\.InUseBy\w+"),
-    (InUse, r"DependencyViolation|ResourceInUse\w*|ScalingActivityInProgress|[\w.]*\.?InUse|VolumeInUse"),
+    (
+        InUse,
+        r"DependencyViolation|DeleteConflict|ResourceInUse\w*|ScalingActivityInProgress|[\w.]*\.?InUse|VolumeInUse",
+    ),
     (Faulty, r"Internal(Error|Failure|ServerError)\w*|Service(Unavailable|Failure)\w*|Unavailable"),
 )
 

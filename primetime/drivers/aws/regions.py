@@ -20,6 +20,7 @@ _SUFFIXES = {
     "eu-isoe-": "cloud.adc-e.uk",
     "eusc-": "amazonaws.eu",
 }
+_GLOBAL = ("iam",)  # one for all regions of a partition
 _SHORT = {"elasticloadbalancing": "ELASTIC_LOAD_BALANCING_V2", "autoscaling": "AUTO_SCALING", "ec2": "EC2"}
 
 
@@ -40,7 +41,8 @@ def endpoint(service: str, region: str, environ: Mapping[str, str] = os.environ)
     if not REGION.fullmatch(region):
         raise UsageError(f"region {region!r}: write a region's name, for example eu-central-1")
     suffix = next((suffix for begin, suffix in _SUFFIXES.items() if region.startswith(begin)), "amazonaws.com")
-    return Endpoint(f"{service}.{region}.{suffix}", 443, True)
+    where = service if service in _GLOBAL and suffix == "amazonaws.com" else f"{service}.{region}"
+    return Endpoint(f"{where}.{suffix}", 443, True)
 
 
 def _of_url(url: str) -> Endpoint:

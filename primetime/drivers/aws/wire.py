@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 Plain = Any  # None, str, list[Plain] or dict[str, Plain]
 _ELEMENTS = {"item", "member"}
-_TOKENS = {"nextToken": "NextToken", "NextToken": "NextToken", "NextMarker": "Marker"}
+_TOKENS = {"nextToken": "NextToken", "NextToken": "NextToken", "NextMarker": "Marker", "Marker": "Marker"}
 
 
 def parameters(values: Mapping[str, Any], member: str = "") -> dict[str, str]:
