@@ -6,7 +6,8 @@ Called by machines.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from primetime.cloud.wanted import NAME, OWNER, Key, hook_values
@@ -55,18 +56,28 @@ class Thing:
 
 
 def find(services: Aws, topology: str) -> dict[Key, Thing]:
-    """All that carries the topology's tag."""
-    every: list[Thing] = []
-    network = list(_network(services.ec2, topology))
-    zones = {thing.id: thing.name for thing in network if thing.kind == "subnet"}
-    every += network
-    every += _routes(services.ec2, topology, zones)
-    every += _security(services.ec2, topology)
-    every += _templates(services.ec2, topology)
-    every += _balancing(services.balancing, topology)
-    every += _scaling(services.scaling, topology, zones)
-    every += _machines(services.ec2, topology)
-    return {thing.key: thing for thing in every}
+    """All that carries the topology's tag. The three services are asked at the same time."""
+    with ThreadPoolExecutor(3) as pool:
+        ec2 = pool.submit(list, _ec2(services.ec2, topology))
+        balancing = pool.submit(list, _balancing(services.balancing, topology))
+        scaling = pool.submit(list, _scaling(services.scaling, topology))
+    every = [*ec2.result(), *balancing.result(), *scaling.result()]
+    zones = {thing.id: thing.name for thing in every if thing.kind == "subnet"}
+    return {thing.key: _in_zones(thing, zones) for thing in every}
+
+
+def _in_zones(thing: Thing, zones: Mapping[str, str]) -> Thing:
+    """The same, its subnets told by their zones."""
+    if "subnets" not in thing.values:
+        return thing
+    values = {key: value for key, value in thing.values.items() if key != "subnets"}
+    mine = tuple(sorted(zones.get(subnet, subnet) for subnet in thing.values["subnets"]))
+    return replace(thing, values={**values, "zones": mine})
+
+
+def _ec2(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
+    for finder in (_network, _routes, _security, _templates, _machines):
+        yield from finder(ec2, topology)
 
 
 def _described(ec2: Ec2Driver, action: str, into: str, topology: str, **more: Any) -> Iterator[tuple[Any, str]]:
@@ -86,7 +97,7 @@ def _network(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
         yield Thing("subnet", name, each["subnetId"], {"cidr": each["cidrBlock"]})
 
 
-def _routes(ec2: Ec2Driver, topology: str, zones: Mapping[str, str]) -> Iterator[Thing]:
+def _routes(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
     for each, name in _described(ec2, "DescribeRouteTables", "routeTableSet", topology):
         default = any(
             route.get("destinationCidrBlock") == "0.0.0.0/0" and route.get("gatewayId") for route in each["routeSet"]
@@ -96,7 +107,7 @@ def _routes(ec2: Ec2Driver, topology: str, zones: Mapping[str, str]) -> Iterator
             for one in each.get("associationSet") or []
             if one.get("subnetId")
         }
-        values = {"default": default, "zones": tuple(sorted(zones.get(subnet, subnet) for subnet in joined))}
+        values = {"default": default, "subnets": tuple(joined)}
         yield Thing("routes", name, each["routeTableId"], values, extra=joined)
 
 
@@ -142,11 +153,11 @@ def _balancing(balancing: BalancingDriver, topology: str) -> Iterator[Thing]:
             yield Thing("listener", name, listener.id, {"port": listener.port})
 
 
-def _scaling(scaling: AutoScalingDriver, topology: str, zones: Mapping[str, str]) -> Iterator[Thing]:
+def _scaling(scaling: AutoScalingDriver, topology: str) -> Iterator[Thing]:
     for group in scaling.list_auto_scale_groups(ex_tags={OWNER: topology}):
         name = group.tags[NAME]
         sizes = tuple(member.size for member in group.members)
-        yield Thing("group", name, group.name, _group_values(group, zones), sizes, group)
+        yield Thing("group", name, group.name, _group_values(group), sizes, group)
         for hook in scaling.ex_list_hooks(group.name):
             yield Thing("hook", f"{name}/{hook.name}", hook.name, hook_values(hook), extra=group.name)
         for (_, key), action in scaling.ex_list_scheduled_actions(group.name).items():
@@ -154,7 +165,7 @@ def _scaling(scaling: AutoScalingDriver, topology: str, zones: Mapping[str, str]
             yield Thing("action", f"{name}/{key}", key, values, extra=group.name)
 
 
-def _group_values(group: AutoScaleGroup, zones: Mapping[str, str]) -> dict[str, Any]:
+def _group_values(group: AutoScaleGroup) -> dict[str, Any]:
     """Its minimum as declared (a tag): the real one, like the desired number, is the scheduled actions' to set."""
     subnets = (group.extra.get("VPCZoneIdentifier") or "").split(",")
     mix = group.extra.get("MixedInstancesPolicy") or {}
@@ -163,7 +174,7 @@ def _group_values(group: AutoScaleGroup, zones: Mapping[str, str]) -> dict[str, 
     return {
         "min": int(group.tags.get(LEAST, group.min_size)),
         "max": group.max_size,
-        "zones": tuple(sorted(zones.get(subnet, subnet) for subnet in subnets if subnet)),
+        "subnets": tuple(subnet for subnet in subnets if subnet),
         "sizes": tuple(each["InstanceType"] for each in overrides),
         "spot": f"{100 - int(share)}%",
     }

@@ -72,7 +72,7 @@ def plan(wanted: Iterable[Resource], found: Mapping[Key, Thing], now: datetime) 
         if thing is None:
             if resource.values.get("rules") != ():
                 steps.append(Step("make", resource))
-        elif why := _differs(resource, thing):
+        elif why := differs(resource, thing):
             if resource.kind in _CHANGES:
                 steps.append(Step("change", resource, why))
             else:
@@ -83,7 +83,7 @@ def plan(wanted: Iterable[Resource], found: Mapping[Key, Thing], now: datetime) 
     return Plan((*steps, *gone), tuple(undeclared), tuple(conflicts))
 
 
-def _differs(resource: Resource, thing: Thing) -> str:
+def differs(resource: Resource, thing: Thing) -> str:
     """What is found in place of what is wanted; empty when they agree."""
     return ", ".join(
         f"{key} {_told(thing.values.get(key))}, not {_told(value)}"

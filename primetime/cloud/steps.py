@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from primetime.cloud.found import DIGEST, LEAST, NODE, Aws, Thing
-from primetime.cloud.plan import Step
+from primetime.cloud.found import DIGEST, LEAST, NODE, Aws, Thing, find
+from primetime.cloud.plan import Step, differs
 from primetime.cloud.wanted import ANY, DRAIN, Key, Resource, cloud_of, owned
 from primetime.drivers.autoscaling import ScheduledAction, made_of
 from primetime.drivers.aws.errors import AlreadyThere
@@ -34,12 +34,19 @@ class Builder:
         try:
             made = verb(step)
         except AlreadyThere as error:
-            raise NotAsDeclared(
-                f"{step.resource.kind} {step.resource.name}: there is one that {self.topology.name} does not own "
-                f"({error.refusal.message}): rename the topology, or remove that one"
-            ) from error
+            made = self._mine(step)
+            if made is None:
+                raise NotAsDeclared(
+                    f"{step.resource.kind} {step.resource.name}: there is one that {self.topology.name} does not own "
+                    f"({error.refusal.message}): rename the topology, or remove that one"
+                ) from error
         if made:
             self.ids[step.resource.key] = made
+
+    def _mine(self, step: Step) -> str | None:
+        """The thing as it was to be, when a repeated call finds what the first one made, whose answer was not heard."""
+        there = find(self.aws, self.topology.name).get(step.resource.key)
+        return there.id if there and not differs(step.resource, there) else None
 
     def _ask(self, action: str, **values: Any) -> Any:
         return self.aws.ec2.connection.ask(action, **values)

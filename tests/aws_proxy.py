@@ -1,0 +1,107 @@
+"""A proxy before the AWS endpoint of tests: it throttles, resets, swallows answers and falls silent when told to."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.aws_wire import ec2_error, query_error
+
+# throttled, reset: AWS never saw the call. lost, silent: it was carried out, and the answer is not heard: the
+# connection is closed, or stays open and says nothing (half-open).
+THROTTLED, RESET, LOST, SILENT = "throttled", "reset", "lost", "silent"
+Faults = Callable[[str], str | None]  # action → which of the above, or None
+
+
+class Proxy:
+    """`faults` says what befalls each call; `seen` is what did, as (action, fault).
+
+    A call that was carried out with a client token gets its first answer again, as from AWS: moto would do it twice.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.target = urlsplit(target)
+        self.faults: Faults = lambda action: None
+        self.latency_s = 0.0
+        self.seen: list[tuple[str, str | None]] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                proxy.serve(self)
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._answered: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._closing = threading.Event()
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def serve(self, request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        time.sleep(self.latency_s)
+        asked = dict(parse_qsl(body.decode()))
+        action, token = asked["Action"], asked.get("ClientToken")
+        fault = self.faults(action)
+        self.seen.append((action, fault))
+        if fault == THROTTLED:
+            of_ec2 = "/ec2/" in request.headers["Authorization"]
+            error = ec2_error("RequestLimitExceeded") if of_ec2 else query_error("Throttling")
+            self._answer(request, 503 if of_ec2 else 400, error.encode())
+        elif fault == RESET:
+            self._drop(request)
+        else:
+            key = action, token or uuid.uuid4().hex
+            status, text = self._answered[key] = self._answered.get(key) or self._forward(request, body)
+            if fault == SILENT:
+                self._closing.wait()
+            if fault:
+                self._drop(request)
+            else:
+                self._answer(request, status, text)
+
+    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+        assert self.target.hostname
+        connection = http.client.HTTPConnection(self.target.hostname, self.target.port, timeout=30)
+        try:
+            connection.request("POST", request.path, body, dict(request.headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def _answer(self, request: BaseHTTPRequestHandler, status: int, text: bytes) -> None:
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(text)))
+        request.end_headers()
+        request.wfile.write(text)
+
+    def _drop(self, request: BaseHTTPRequestHandler) -> None:
+        request.close_connection = True
+        request.connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def proxy_before(target: str) -> Iterator[Proxy]:
+    proxy = Proxy(target)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
