@@ -48,6 +48,7 @@ def collector() -> None:
         mode="644",
         collector=settings,
         shows=here.shows(),
+        run_path=RUN,
     )
     config = files.template(
         name="Write nginx.conf",

@@ -17,6 +17,7 @@ local wake = assert(semaphore.new())
 local current -- the open segment: { fd, number, place, bytes, records, events, opened, damaged }
 local busy_since -- when the commit in progress began
 local state = "starting" -- then running, stopped
+local draining, looked = false, 0 -- whether somebody wants the spool to become empty, and when that was looked up
 
 local M = {}
 
@@ -64,6 +65,15 @@ local function write(group)
     return true
 end
 
+-- The file is in memory, as all of the folder: looking for it never waits for a disk.
+local function look_whether_draining()
+    if clock.now() - looked < TICK_S then return end
+    looked = clock.now()
+    local file = io.open(config.drain_file)
+    draining = file ~= nil
+    if file then file:close() end
+end
+
 local function commit(group)
     busy_since = clock.now()
     local ran, stored, problem = pcall(write, group)
@@ -87,6 +97,7 @@ end
 -- Why a request would get a 503 now; nil when it would not.
 function M.refusal()
     if state == "stopped" then return "the collector is stopping" end
+    if draining then return "the collector is draining" end
     if busy_since and clock.now() - busy_since > config.deadline_s then return "the disk is slow" end
     if not current and keeper.problem then return keeper.problem end
 end
@@ -95,6 +106,10 @@ end
 function M.not_ready()
     local starting = state == "starting" or not (current or keeper.has_prepared())
     return M.refusal() or (starting and "the collector is starting") or nil
+end
+
+function M.is_draining()
+    return draining
 end
 
 function M.is_stopped()
@@ -106,12 +121,13 @@ function M.run()
     state = "running"
     repeat
         wake:wait(TICK_S)
+        look_whether_draining() -- first: what was accepted until now is written below, and then nothing more comes
         local group = groups.take()
         while group do
             commit(group)
             group = groups.take()
         end
-        if is_old() then retire() end
+        if is_old() or (draining and current) then retire() end
     until ngx.worker.exiting() and not groups.is_gathering()
     state = "stopped"
     if current then retire() end

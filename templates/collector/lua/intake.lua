@@ -27,8 +27,14 @@ function M.answer(group, status, sentence)
         if groups.wait(group) then return ngx.exit(204) end
         return answer.unavailable(group.problem or "the disk is slow: send the same bytes again")
     end
+    if status == 503 and committer.is_draining() then return ngx.exec("@draining") end
     if status == 503 then return answer.unavailable(sentence) end
     return answer.text(status, sentence)
+end
+
+-- What @draining answers.
+function M.draining()
+    return answer.unavailable("the collector is draining: send the same bytes again, on a new connection")
 end
 
 -- In a function of its own, so that the body can be collected while its request waits.
