@@ -14,6 +14,7 @@ from primetime.jars import TAR
 from primetime.operations import system_user, unpack_tar
 from primetime.pending import reload_due, restart_due
 from primetime.settings import packages
+from primetime.sizing import LEAST_HEAP_MB
 
 WAIT_FOR = "/opt/primetime/bin/wait-for"
 SMALL_HEAP_MB = 512  # below: starting up is most of what the daemon ever computes, so spare the optimizing compiler
@@ -155,7 +156,7 @@ def flags(daemon: Daemon) -> list[str]:
     return [
         *OPENS,
         f"-Xmx{heap_mb}m",
-        f"-Xms{heap_mb if heap_mb >= LARGE_HEAP_MB else min(heap_mb, 32)}m",
+        f"-Xms{heap_mb if heap_mb >= LARGE_HEAP_MB else min(heap_mb, LEAST_HEAP_MB + _young_mb(daemon, heap_mb))}m",
         "-XX:+UseG1GC" if heap_mb >= LARGE_HEAP_MB else "-XX:+UseSerialGC",
         *_young(daemon, heap_mb),
         *(["-XX:TieredStopAtLevel=1"] if heap_mb < SMALL_HEAP_MB else []),
@@ -171,11 +172,15 @@ def flags(daemon: Daemon) -> list[str]:
 
 
 def _young(daemon: Daemon, heap_mb: int) -> list[str]:
-    """Room for short-lived objects from the start. Left alone, a heap that begins small and keeps little stays small,
-    and is collected every few requests: a quarter of the gateway's CPU. G1 sizes it by itself."""
-    if not daemon.young_share or heap_mb >= LARGE_HEAP_MB:
-        return []
-    return [f"-Xmn{int(heap_mb * daemon.young_share)}m"]
+    young_mb = _young_mb(daemon, heap_mb)
+    return [f"-Xmn{young_mb}m"] if young_mb else []
+
+
+def _young_mb(daemon: Daemon, heap_mb: int) -> int:
+    """Room for short-lived objects from the start, for which the heap must begin as large: a heap that begins small and
+    keeps little stays small, and is collected every few requests: a quarter of the gateway's CPU. 0: the JVM chooses,
+    as G1 does by itself."""
+    return 0 if heap_mb >= LARGE_HEAP_MB else int(heap_mb * daemon.young_share)
 
 
 def _jars() -> str:
