@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 from hashlib import blake2b
 from zlib import crc32
 
@@ -20,6 +21,7 @@ DIGEST_LENGTH = 8
 QUALIFIER_LENGTH = ID_LENGTH + DIGEST_LENGTH
 
 _SECOND = struct.Struct(">I")
+_SLICES = [bytes((slice_,)) for slice_ in range(SALTS)]
 
 
 def crockford(number: int, width: int) -> str:
@@ -46,7 +48,12 @@ def salt(event_id: bytes) -> int:
 
 def row_key(event_id: bytes, show: bytes, pos_ms: int) -> bytes:
     """salt · show · 0x00 · second of the show, big-endian."""
-    return bytes((salt(event_id),)) + show + b"\0" + _SECOND.pack(pos_ms // 1000)
+    return _SLICES[salt(event_id)] + _show_and_second(show, pos_ms // 1000)
+
+
+@lru_cache(4096)  # a burst is of few seconds of few shows
+def _show_and_second(show: bytes, second: int) -> bytes:
+    return show + b"\0" + _SECOND.pack(second)
 
 
 def row_prefix(slice_: int, show: bytes, second: int = 0) -> bytes:
