@@ -55,12 +55,11 @@ class HbaseRegionserver:
     http_port: int = 16030
     handlers: int = 30
     memstore_share: float = 0.5  # of the heap: in 700 MiB, a million events of 150 bytes before it must write
-    block_cache_share: float = (
-        0.1  # of the heap: with the memstores it must fit into what young objects leave (deploy.py)
-    )
+    # Of the heap: with the memstores it must fit into what young objects leave (deploy.py).
+    block_cache_share: float = 0.1
     # What a burst left in memory goes to disk soon after: the next one finds room, and a crash has little to replay.
-    flush_after_s: int = 60
-    flush_spread_s: int = 20  # the regions of a server take turns within this
+    flush_after_s: int = 20
+    flush_spread_s: int = 5  # the regions of a server take turns within this
     # Compacting competes with a burst for CPU and disk: seldom, and slowly unless files pile up.
     compaction_files: int = 6
     compaction_mb_per_s: int = 5
