@@ -20,7 +20,6 @@ from primetime.shipper import counting, deadletters
 from primetime.shipper.batch import Batch
 from primetime.shipper.deadletters import REPLAYED, DeadLetter
 from primetime.shipper.feed import QUARTER_MS, Move
-from primetime.shipper.ledger import Row
 from primetime.shipper.record import Record
 from primetime.shipper.redis_sink import FENCED, KEEP_S, script
 from primetime.shipper.selector import Unfit, select
@@ -136,9 +135,7 @@ def _store(hbase: Hbase, client: redis.Redis | None, letters: list[Letter]) -> N
     for each in letters:
         letter = each.letter
         end = letter.offset + len(letter.event)
-        batch.add(
-            letter.segment, Row(), [Record(letter.offset, letter.offset, end, letter.received_ms, [letter.event])]
-        )
+        batch.add(letter.segment, [Record(letter.offset, letter.offset, end, letter.received_ms, [letter.event])])
     hbase.put("events", batch.rows)
     if client:
         _count(client, letters)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from primetime.hbase.encoding import FAMILY, Cell, calls, checked, puts, scan_filter, size
@@ -29,6 +30,13 @@ class Hbase:
         sized = ((size(*put), _as_thrift(*put)) for put in puts(rows))
         for part in calls(sized):
             self._gateway.call("putMultiple", table=table.encode(), puts=part)
+
+    def begin_put(self, table: str, rows: Mapping[bytes, list[Cell]]) -> Callable[[], None]:
+        """`put` in two steps: call what it returns to wait until all is stored, before anything else of this object.
+
+        Between them HBase may be at work already. Either step raises what `put` does; then repeat both.
+        """
+        return partial(self.put, table, rows)
 
     def get(self, table: str, row: bytes) -> dict[bytes, bytes]:
         """A row's values by qualifier, empty when there is no such row. For narrow rows; wide ones are scanned."""

@@ -6,7 +6,9 @@ Everything else (get, scan, delete, and where the regions are) goes through the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 
 from primetime.hbase.client import Hbase
 from primetime.hbase.encoding import Cell, calls, puts
@@ -27,21 +29,33 @@ class DirectHbase(Hbase):
 
     def put(self, table: str, rows: Mapping[bytes, list[Cell]]) -> None:
         """As Hbase.put. After an error it looks anew for where the regions are."""
+        self.begin_put(table, rows)()
+
+    def begin_put(self, table: str, rows: Mapping[bytes, list[Cell]]) -> Callable[[], None]:
+        """As Hbase.begin_put: on return, all but the last of the calls are stored, and the last is sent."""
         ready = (encoded(*put) for put in puts(rows))
-        for part in calls((len(put.block), put) for put in ready):
-            stored = False
-            try:
-                self._store(table, part)
-                stored = True
-            finally:
-                if not stored:  # whatever happened: a region may have moved, and an answer may still be on its way
-                    self._forget()
+        sent: list[Server] = []
+        with self._forgetting_after_errors():
+            for part in calls((len(put.block), put) for put in ready):
+                self._stored_by(sent)
+                sent = self._send(table, part)
+        return partial(self._stored_by, sent)
 
     def close(self) -> None:
         self._forget()
         super().close()
 
-    def _store(self, table: str, part: list[EncodedPut]) -> None:
+    @contextmanager
+    def _forgetting_after_errors(self) -> Iterator[None]:
+        """Whatever happens: a region may have moved, and an answer may still be on its way."""
+        try:
+            yield
+        except BaseException:
+            self._forget()
+            raise
+
+    def _send(self, table: str, part: list[EncodedPut]) -> list[Server]:
+        """Who has been sent some of it, and owes an answer."""
         shares = self._by_server(table, part)
         for server, regions in shares.items():
             blocks = [put.block for found in regions.values() for put in found]
@@ -49,9 +63,13 @@ class DirectHbase(Hbase):
                 self._connected(server).send("Multi", request(regions), blocks)
             except OSError as error:
                 raise _unavailable(server, f"cannot be reached ({error})") from error
-        for server in shares:
-            if refused := self._answer(server):
-                raise _unavailable(server, refused)
+        return list(shares)
+
+    def _stored_by(self, servers: Iterable[Server]) -> None:
+        with self._forgetting_after_errors():
+            for server in servers:
+                if refused := self._answer(server):
+                    raise _unavailable(server, refused)
 
     def _by_server(self, table: str, part: list[EncodedPut]) -> dict[Server, dict[bytes, list[EncodedPut]]]:
         """Server → name of a region there → what belongs into it."""
@@ -65,7 +83,7 @@ class DirectHbase(Hbase):
 
     def _connected(self, server: Server) -> Connection:
         connection = self._connections.get(server)
-        if connection and connection.has_ended():
+        if connection and not connection.is_idle():
             connection.close()
             connection = None
         if connection is None:

@@ -33,7 +33,7 @@ class Connection:
     nobody answers for `timeout_s`."""
 
     def __init__(self, host: str, port: int, timeout_s: float, user: str) -> None:
-        self._call = 0
+        self._call = self._answered = 0
         self._timeout_ms = int(timeout_s * 1000)
         self._sock = socket.create_connection((host, port), min(CONNECT_S, timeout_s))
         self._sock.settimeout(timeout_s)
@@ -55,6 +55,7 @@ class Connection:
         if length > _MOST_BYTES:
             raise Broken(f"an answer of {length} bytes")
         data = self._read(length)
+        self._answered = self._call
         try:
             header, at = read_delimited(data, 0)
             call = next((value for number, value in fields(header) if number == 1), 0)
@@ -66,11 +67,11 @@ class Connection:
         except ValueError as error:
             raise Broken(f"an answer that is not HBase's: {error}") from error
 
-    def has_ended(self) -> bool:
-        """Whether the server hung up while nobody called, or sent what nobody asked for."""
-        idle = select.poll()
-        idle.register(self._sock, select.POLLIN)
-        return bool(idle.poll(0))
+    def is_idle(self) -> bool:
+        """Ready for a call: no answer is owed, and the server neither hung up nor sent what nobody asked for."""
+        heard = select.poll()
+        heard.register(self._sock, select.POLLIN)
+        return self._answered == self._call and not heard.poll(0)
 
     def close(self) -> None:
         self._sock.close()

@@ -12,30 +12,39 @@ from dataclasses import dataclass, field, replace
 from primetime.event import qualifier, row_key
 from primetime.hbase import Cell
 from primetime.shipper.deadletters import DeadLetter
-from primetime.shipper.ledger import Row
+from primetime.shipper.ledger import CORRUPT, DONE, GATED, OPEN, Row
 from primetime.shipper.record import Record
 from primetime.shipper.selector import Unfit, select
 from primetime.shipper.spool import SegmentId
+from primetime.shipper.tail import Fault
 
 
 @dataclass
 class Progress:
-    """How a segment's ledger row moves when a batch is stored."""
+    """How a segment's ledger row moves when a batch is stored, and whether that was all of the segment."""
 
-    before: Row
+    finished: bool = False
+    fault: Fault | None = None
     records: int = 0
     bytes: int = 0
     stored: Counter[str] = field(default_factory=Counter)
     unfit: Counter[str | None] = field(default_factory=Counter)
 
-    def row(self, gated: int, state: str) -> Row:
-        """The row afterwards; `gated` of the unfit events found no room among the dead letters."""
-        row, stored, unfit = self.before, self.stored.total(), self.unfit.total()
+    def row(self, before: Row, gated: int) -> Row:
+        """The row after it was `before`; `gated` of the unfit events found no room among the dead letters."""
+        row = self._moved(before, gated)
+        if self.fault:
+            return replace(row, state=CORRUPT).noted(offset=str(self.fault.offset), reason=self.fault.reason)
+        if not self.finished:
+            return replace(row, state=OPEN)
+        return replace(row, state=GATED if row.gated else DONE)
+
+    def _moved(self, row: Row, gated: int) -> Row:
+        stored, unfit = self.stored.total(), self.unfit.total()
         read_by_show = Counter(row.read_by_show) + self.stored
         read_by_show.update({show: count for show, count in self.unfit.items() if show})
         return replace(
             row,
-            state=state,
             bytes=max(row.bytes, self.bytes),
             records=row.records + self.records,
             read=row.read + stored + unfit,
@@ -56,9 +65,12 @@ class Batch:
     dead: list[DeadLetter] = field(default_factory=list)
     progress: dict[SegmentId, Progress] = field(default_factory=dict)
 
-    def add(self, segment: SegmentId, before: Row, records: Iterable[Record]) -> None:
-        """Add what was read from a segment whose row is `before`."""
-        progress = self.progress.setdefault(segment, Progress(before))
+    def add(
+        self, segment: SegmentId, records: Iterable[Record], *, finished: bool = False, fault: Fault | None = None
+    ) -> None:
+        """Add what was read from a segment, and what was found behind it."""
+        progress = self.progress.setdefault(segment, Progress())
+        progress.finished, progress.fault = finished, fault
         for record in records:
             self._add_record(segment, progress, record)
             progress.records += 1

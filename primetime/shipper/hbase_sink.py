@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from primetime.hbase import Hbase, HbaseUnavailable
-from primetime.shipper.batch import Batch, Progress
+from primetime.shipper.batch import Batch
 from primetime.shipper.deadletters import MOST, DeadLetters
 from primetime.shipper.gaps import SETTLE_S, Gaps
 from primetime.shipper.ledger import CORRUPT, DONE, GATED, LOST, OPEN, Ledger, Row
@@ -35,6 +35,11 @@ class _Shipment:
     row: Row
     tail: Tail | None = None
     fd: int = -1
+
+    @property
+    def ended(self) -> bool:
+        """All of it has been read, though not yet stored."""
+        return self.tail is not None and self.tail.ended
 
     def open(self, spool: Spool, segment: SegmentId) -> Tail:
         if self.tail is None:
@@ -73,7 +78,8 @@ class HbaseSink:
         self._retirement = Retirement(spool, self._ledger, passed_redis, grace_s)
         self._shipments: dict[SegmentId, _Shipment] = {}
         self._kept: dict[SegmentId, str] = {}  # corrupt or gated: shipped as far as it goes, never removed
-        self._pending: Batch | None = None
+        self._pending: Batch | None = None  # being stored
+        self._ahead: Batch | None = None  # read while HBase was at work, to be stored next
         self._turn = 0
         self._batches = self._events = self._dead = 0
 
@@ -83,10 +89,11 @@ class HbaseSink:
         found = {segment: kind for segment, kind in self._spool.scan().items() if self._mine(segment)}
         self._adopt(found)
         self._give_up_vanished(found)
-        self._pending = self._pending or self._gather(found)
+        if self._pending is None:
+            self._pending, self._ahead = self._ahead or self._gather(found), None
         if self._pending is None:
             return 0
-        self._store(self._pending)
+        self._store(self._pending, found)
         shipped, self._pending = self._pending.events, None
         return shipped
 
@@ -130,7 +137,8 @@ class HbaseSink:
             if not self._spool.exists(segment):
                 del self._kept[segment]
         for segment in [segment for segment in self._shipments if segment not in found]:
-            if self._spool.exists(segment) or (self._pending and segment in self._pending.progress):
+            read = [batch for batch in (self._pending, self._ahead) if batch and segment in batch.progress]
+            if read or self._spool.exists(segment):
                 continue
             shipment = self._shipments[segment]
             log.error("%s: lost: removed by somebody when %d bytes of it were stored", segment, shipment.row.bytes)
@@ -145,6 +153,8 @@ class HbaseSink:
             if batch.events >= self._batch_events:
                 break
             shipment = self._shipments[segment]
+            if shipment.ended:
+                continue
             try:
                 state = self._spool.state(segment, found[segment])
                 tail = shipment.open(self._spool, segment)
@@ -152,7 +162,7 @@ class HbaseSink:
                 continue
             records = tail.read(state, self._batch_events - batch.events)
             if records or tail.ended:
-                batch.add(segment, shipment.row, records)
+                batch.add(segment, records, finished=tail.finished, fault=tail.fault)
         return batch if batch.progress else None
 
     def _in_turn(self) -> Iterator[SegmentId]:
@@ -163,13 +173,17 @@ class HbaseSink:
             source = sources[(self._turn + place) % len(sources)]
             yield from (segment for segment in segments if segment.source == source)
 
-    def _store(self, batch: Batch) -> None:
+    def _store(self, batch: Batch, found: _Found) -> None:
         """Events first, then the ledger: what is interrupted in between is done again."""
-        if batch.rows:
-            self._hbase.put(TABLE, batch.rows)
+        stored = self._hbase.begin_put(TABLE, batch.rows)
+        self._ahead = self._ahead or self._gather(found)
+        stored()
         refused = self._letters.store(batch.dead) if batch.dead else []
         gated = Counter(letter.segment for letter in refused)
-        rows = {segment: self._row(segment, progress, gated[segment]) for segment, progress in batch.progress.items()}
+        rows = {
+            segment: progress.row(self._shipments[segment].row, gated[segment])
+            for segment, progress in batch.progress.items()
+        }
         self._ledger.write(rows)
         self._batches += 1
         self._events += batch.events
@@ -178,16 +192,6 @@ class HbaseSink:
             self._shipments[segment].row = row
             if row.state != OPEN:
                 self._finish(segment, row)
-
-    def _row(self, segment: SegmentId, progress: Progress, gated: int) -> Row:
-        tail = self._shipments[segment].tail
-        assert tail is not None  # it was read
-        if tail.fault:
-            return progress.row(gated, CORRUPT).noted(offset=str(tail.fault.offset), reason=tail.fault.reason)
-        if not tail.finished:
-            return progress.row(gated, OPEN)
-        row = progress.row(gated, DONE)
-        return replace(row, state=GATED) if row.gated else row
 
     def _finish(self, segment: SegmentId, row: Row) -> None:
         self._shipments.pop(segment).close()

@@ -90,10 +90,31 @@ def test_a_connection_closed_while_idle_is_replaced_without_an_error(
     gateway.regionserver.hang_up()
     (connection,) = hbase._connections.values()
     until = time.monotonic() + 20
-    while not connection.has_ended():
+    while connection.is_idle():
         assert time.monotonic() < until
     hbase.put("events", ROW)
     assert len(gateway.regionserver.headers) == 2
+
+
+def test_a_put_that_was_begun_and_never_waited_for_does_not_answer_for_the_next(
+    gateway: GatewayServer, hbase: DirectHbase
+) -> None:
+    hbase.begin_put("events", ROW)
+    gateway.regionserver.refuse[region_name("events", b"")] = MOVED
+    with pytest.raises(HbaseUnavailable, match="RegionMovedException"):
+        hbase.put("events", ROW)
+
+
+def test_what_a_begun_put_could_not_store_is_said_when_it_is_waited_for(
+    gateway: GatewayServer, hbase: DirectHbase
+) -> None:
+    gateway.regionserver.refuse[region_name("events", b"")] = MOVED
+    stored_by_now = hbase.begin_put("events", ROW)
+    with pytest.raises(HbaseUnavailable, match="RegionMovedException"):
+        stored_by_now()
+    gateway.regionserver.refuse.clear()
+    hbase.put("events", ROW)
+    assert stored(gateway) == ROW
 
 
 def test_a_region_that_refuses_is_unavailable_and_told_in_its_first_line(
