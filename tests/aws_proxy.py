@@ -17,6 +17,7 @@ from tests.aws_wire import ec2_error, query_error
 # throttled, reset: AWS never saw the call. lost, silent: it was carried out, and the answer is not heard: the
 # connection is closed, or stays open and says nothing (half-open).
 THROTTLED, RESET, LOST, SILENT = "throttled", "reset", "lost", "silent"
+Answer = tuple[int, bytes]
 Faults = Callable[[str], str | None]  # action → which of the above, or None
 
 
@@ -30,6 +31,7 @@ class Proxy:
         self.target = urlsplit(target)
         self.faults: Faults = lambda action: None
         self.latency_s = 0.0
+        self.answers: dict[str, Callable[[dict[str, str]], Answer]] = {}  # of actions that moto does not know
         self.seen: list[tuple[str, str | None]] = []
         proxy = self
 
@@ -45,7 +47,7 @@ class Proxy:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._answered: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._answered: dict[tuple[str, str], Answer] = {}
         self._closing = threading.Event()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -77,7 +79,10 @@ class Proxy:
             else:
                 self._answer(request, status, text)
 
-    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
+        asked = dict(parse_qsl(body.decode()))
+        if asked["Action"] in self.answers:
+            return self.answers[asked["Action"]](asked)
         assert self.target.hostname
         connection = http.client.HTTPConnection(self.target.hostname, self.target.port, timeout=30)
         try:

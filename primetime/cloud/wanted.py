@@ -17,6 +17,7 @@ from primetime.drivers.autoscaling import LifecycleHook
 from primetime.endpoints import Endpoint
 from primetime.errors import UsageError
 from primetime.flows import ANY, flows
+from primetime.guard.hook import DRAIN
 from primetime.overrides import overrides
 from primetime.settings import exposes, from_data, known
 from primetime.topology import Topology, inventory_groups
@@ -28,7 +29,6 @@ KINDS = (
     *("network", "gateway", "subnet", "routes", "security-group", "rules", "template"),
     *("target-group", "balancer", "listener", "group", "hook", "action", "node"),
 )
-DRAIN = LifecycleHook("drain", "terminating", 300, "CONTINUE")  # time to ship what the spool still holds
 HEALTH = "/ready"
 ROOT_GB = 20  # system, jars, logs; Debian's images begin with 8
 CONTROLLER = "controller"
@@ -186,4 +186,4 @@ def digest(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-__all__ = ["ANY", "KINDS", "OWNER", "Key", "Resource", "ingress", "owned", "wanted"]
+__all__ = ["ANY", "DRAIN", "KINDS", "OWNER", "Key", "Resource", "ingress", "owned", "wanted"]

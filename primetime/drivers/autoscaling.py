@@ -168,6 +168,13 @@ class AutoScalingDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
         found = self.list_auto_scale_groups([group])
         return list(found[0].members) if found else []
 
+    def ex_member(self, instance: str) -> tuple[str | None, AutoScaleMember | None]:
+        """(name of its group, the instance as the group has it); (None, None) of one that is in none."""
+        found = self._ask("DescribeAutoScalingInstances", InstanceIds=[instance])
+        for each in found.get("AutoScalingInstances") or []:
+            return each["AutoScalingGroupName"], _member(each)
+        return None, None
+
     def ex_set_desired(self, group: str, desired: int) -> None:
         """By hand, at once: no cooldown is waited for."""
         self._ask("SetDesiredCapacity", AutoScalingGroupName=group, DesiredCapacity=desired, HonorCooldown=False)

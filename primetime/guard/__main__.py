@@ -1,0 +1,42 @@
+"""`python -m primetime.guard --spool DIR --draining FILE --status FILE`: what primetime-guard.service runs."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+
+from primetime.drivers.autoscaling import AutoScalingDriver
+from primetime.drivers.aws.metadata import Metadata
+from primetime.drivers.balancing import BalancingDriver
+from primetime.errors import PrimetimeError
+from primetime.guard.agent import Agent, Places
+from primetime.guard.member import Member
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="primetime.guard", description="Keep an instance until its spool is shipped.")
+    parser.add_argument("--spool", type=Path, required=True, help="the collector's spool")
+    parser.add_argument("--draining", type=Path, required=True, help="the file that makes the collector drain")
+    parser.add_argument("--status", type=Path, required=True, help="the shipper's status")
+    options = parser.parse_args()
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+    stop = Event()
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_, lambda *_: stop.set())
+    try:
+        metadata = Metadata()
+        region = metadata.get("placement/region")
+        member = Member(metadata, AutoScalingDriver(region=region), BalancingDriver(region=region))
+        Agent(Places(options.spool, options.draining, options.status), member).run(stop)
+    except PrimetimeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""From what the guard sees to what it does next: a pure function. Called by agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+HEARTBEAT_S = 60.0  # the hook's time begins anew: a fifth of what the hook gives
+CALM_S = 60.0  # so long the spool is empty before protection ends: a trickle of events must not flap it
+EMPTY_S = 3.0  # so long it is empty when nothing more can come: longer than the collector's own deadline of 2 s
+LEAVE_S = 90.0  # the longest that the balancer is waited for: it must not hold what is left of a spot's two minutes
+
+
+class Action(Enum):
+    """One call, or one file. Each may be done twice."""
+
+    PROTECT = "protect it from scaling in"
+    RELEASE = "let scaling in choose it"
+    LEAVE = "take it out of the balancer"
+    DRAIN = "tell the collector to drain"
+    HEARTBEAT = "ask the hook for more time"
+    COMPLETE = "complete the hook"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The world at one moment. Times are seconds."""
+
+    waiting: bool  # something in the spool can be shipped, and is not yet
+    calm_s: float = 0.0  # how long nothing has waited
+    protected: bool | None = None  # as last told to EC2; None: not known
+    going: bool = False  # its group wants it gone, or a spot market does
+    going_s: float = 0.0
+    balanced: bool = False  # a balancer may still send it new connections
+    draining: bool = False  # the collector is told to refuse
+    draining_s: float = 0.0
+    silent_s: float = 0.0  # since the hook last heard of it
+
+
+def decide(seen: Seen) -> list[Action]:
+    """What to do now, in order."""
+    if not seen.going:
+        if seen.waiting and seen.protected is not True:
+            return [Action.PROTECT]
+        if not seen.waiting and seen.calm_s >= CALM_S and seen.protected is not False:
+            return [Action.RELEASE]
+        return []
+    alive = [Action.HEARTBEAT] if seen.silent_s >= HEARTBEAT_S else []
+    if seen.balanced and seen.going_s < LEAVE_S:
+        return [Action.LEAVE, *alive]
+    if not seen.draining:
+        return [Action.DRAIN, *alive]
+    if not seen.waiting and min(seen.calm_s, seen.draining_s) >= EMPTY_S:
+        return [Action.COMPLETE]
+    return alive

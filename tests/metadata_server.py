@@ -1,0 +1,47 @@
+"""An instance's metadata service on loopback: IMDSv2, its paths in a mapping that a test changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class MetadataServer:
+    """`paths`: what is under meta-data/; what is not there is a 404."""
+
+    url: str = ""
+    paths: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def metadata_server() -> Iterator[MetadataServer]:
+    told = MetadataServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self._answer("a-token" if self.path == "/latest/api/token" else None)
+
+        def do_GET(self) -> None:
+            asked = self.path.removeprefix("/latest/meta-data/")
+            self._answer(told.paths.get(asked) if self.headers["X-aws-ec2-metadata-token"] == "a-token" else None)
+
+        def _answer(self, text: str | None) -> None:
+            self.send_response(404 if text is None else 200)
+            self.end_headers()
+            self.wfile.write((text or "").encode())
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    told.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield told
+    finally:
+        server.shutdown()
+        server.server_close()
