@@ -1,7 +1,7 @@
-"""Faults of the spool's disk: frozen, and a spool that reached its budget.
+"""Faults of the spool's disk: frozen, full, and a spool that reached its budget.
 
-The spool lies on a volume of its own (volume.py) while it is frozen, with segments so small or short-lived that the
-burst meets what is to be met.
+The spool lies on a volume of its own (volume.py) while it is frozen or full, with segments so small or short-lived
+that the burst meets what is to be met.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from tests.fault.cluster import COLLECTOR, Answer, Cluster
 from tests.fault.faults import Fault
-from tests.fault.volume import Volume, volume
+from tests.fault.volume import held, volume
 
 SPOOL = "/var/spool/primetime"
 UNITS = ("primetime-collector", "primetime-shipper")
@@ -20,6 +20,7 @@ CONFIG = "/etc/primetime/collector/lua/collector/config.lua"
 DEADLINE_S = 2.0  # of a request: roles/collector/settings.py
 LATE_S = 1.5  # what a busy machine may add until the answer is read
 FROZEN_S = 8
+MB = 1 << 20
 CALLERS = 8
 
 
@@ -41,12 +42,6 @@ def configured(cluster: Cluster, **settings: int) -> Iterator[None]:
     finally:
         cluster.ssh(COLLECTOR, f"mv {kept} {CONFIG}; systemctl restart primetime-collector")
         cluster.wait(cluster.accepts, "a collector as converged")
-
-
-def held(cluster: Cluster) -> Volume:
-    found = cluster.kept["volume"]
-    assert isinstance(found, Volume)
-    return found
 
 
 def thaw(cluster: Cluster) -> None:
@@ -87,6 +82,17 @@ def frozen(cluster: Cluster, _: object) -> str:
     return f"no file comes to be, {len(before)} segments stand still; 503 after {slowest:.1f} s at most, /live 200"
 
 
+def fill(cluster: Cluster) -> None:
+    """All that is left of the volume; nothing that is shipped makes room."""
+    stop_shipping(cluster)
+    cluster.ssh(COLLECTOR, f"cat /dev/zero > {SPOOL}/ballast 2> /dev/null || true")
+
+
+def empty(cluster: Cluster) -> None:
+    cluster.ssh(COLLECTOR, f"rm -f {SPOOL}/ballast")
+    ship(cluster)
+
+
 def refused(cluster: Cluster, sentence: str) -> str:
     """Everybody is refused with this sentence, once both workers have used up what was reserved."""
 
@@ -95,6 +101,10 @@ def refused(cluster: Cluster, sentence: str) -> str:
 
     cluster.wait(everybody, f"nothing but 503 that says: {sentence}")
     return f"503: {refuses_in_time(cluster, sentence)[0].text.strip()}; /live 200"
+
+
+def full(cluster: Cluster, _: object) -> str:
+    return refused(cluster, "No space left on device")
 
 
 def at_its_budget(cluster: Cluster, _: object) -> str:
@@ -129,12 +139,21 @@ FAULTS = [
     standing_still(" in mid-segment", 120),
     standing_still(", and segments come of age meanwhile", 2),
     Fault(
+        "disk of the spool full, and freed",
+        fill,
+        full,
+        Cluster.accepts,
+        undo=empty,
+        lasts_s=1,
+        around=lambda cluster: spool(cluster, size_mb=128, segment_bytes=MB),
+    ),
+    Fault(
         "spool at its budget, until it is shipped",
         stop_shipping,
         at_its_budget,
         Cluster.accepts,
         undo=ship,
         lasts_s=1,
-        around=lambda cluster: configured(cluster, segment_bytes=1048576, budget_bytes=8 * 1048576),
+        around=lambda cluster: configured(cluster, segment_bytes=MB, budget_bytes=8 * MB),
     ),
 ]

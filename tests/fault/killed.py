@@ -8,6 +8,9 @@ from typing import Any
 from tests.fault.cluster import COLLECTOR, REDIS, STORE, Cluster
 from tests.fault.faults import Fault
 
+AWAY_S = 180
+REGIONS_BACK_S = 20  # what a show in progress can do without
+
 
 def unit(name: str, node: str, service: str, recovered: Callable[[Cluster], bool], **more: Any) -> Fault:
     """All processes of a unit at once; systemd starts it again, and says so by another pid and one more restart."""
@@ -50,19 +53,48 @@ def workers(cluster: Cluster) -> str:
     return cluster.ssh(COLLECTOR, WORKERS)
 
 
-def booted(cluster: Cluster) -> str:
+def booted(cluster: Cluster, node: str) -> str:
     """When the host's first process started; empty while it does not answer."""
-    return cluster.asked(COLLECTOR, "systemctl show -P UserspaceTimestampMonotonic").strip()
+    return cluster.asked(node, "systemctl show -P UserspaceTimestampMonotonic").strip()
 
 
-def restart_host(cluster: Cluster) -> None:
-    cluster.driver.ex_kill(cluster.node(COLLECTOR))
-    cluster.start(COLLECTOR)
+def restarted(node: str, recovered: Callable[[Cluster], bool], **more: Any) -> Fault:
+    """A host is killed whole and started again; its data stay."""
+
+    def do(cluster: Cluster) -> None:
+        cluster.driver.ex_kill(cluster.node(node))
+        cluster.start(node)
+
+    def proof(cluster: Cluster, before: str) -> str:
+        cluster.wait(lambda: booted(cluster, node) not in ("", before), f"another boot of {node} than {before}")
+        return f"{node} booted anew"
+
+    return Fault(
+        f"{node.removesuffix('-1')} host killed -9 and started again",
+        do,
+        proof,
+        recovered,
+        look=lambda cluster: booted(cluster, node),
+        undo=lambda cluster: cluster.start(node),
+        **more,
+    )
 
 
-def booted_anew(cluster: Cluster, before: str) -> str:
-    cluster.wait(lambda: booted(cluster) not in ("", before), f"another boot than {before}")
-    return "booted anew"
+def take_the_store_away(cluster: Cluster) -> None:
+    cluster.driver.ex_kill(cluster.node(STORE))
+
+
+def store_is_away(cluster: Cluster, _: object) -> str:
+    """The host is down, and the shipper knows."""
+    state = cluster.node(STORE).state
+    assert state == "stopped", f"{STORE} is {state}"
+
+    def failure() -> str:
+        sink = cluster.shipper().get("sinks", {}).get("hbase", {})
+        return str(sink["last_error"]) if sink.get("failing_s") else ""
+
+    cluster.wait(failure, "a shipper that fails")
+    return f"{STORE} stopped; the shipper says: {failure()[:90]}"
 
 
 FAULTS = [
@@ -78,18 +110,25 @@ FAULTS = [
     unit("shipper", COLLECTOR, "primetime-shipper", Cluster.arrives, quick=True),
     unit("Redis", REDIS, "primetime-redis", Cluster.counts),
     unit("Thrift gateway", STORE, "primetime-hbase-thrift", Cluster.arrives),
-    unit("RegionServer", STORE, "primetime-hbase-regionserver", Cluster.serves),
+    unit(
+        "RegionServer",
+        STORE,
+        "primetime-hbase-regionserver",
+        Cluster.serves,
+        recovers_within_s=REGIONS_BACK_S,
+    ),
     unit("HBase master", STORE, "primetime-hbase-master", Cluster.arrives),
     unit("DataNode", STORE, "primetime-hdfs-datanode", Cluster.arrives),
     unit("NameNode", STORE, "primetime-hdfs-namenode", Cluster.arrives),
     unit("ZooKeeper", STORE, "primetime-zookeeper", Cluster.arrives),
+    restarted(COLLECTOR, Cluster.accepts, quick=True),
+    restarted(REDIS, Cluster.counts),
     Fault(
-        "collector host killed -9 and started again",
-        restart_host,
-        booted_anew,
-        Cluster.accepts,
-        look=booted,
-        undo=lambda cluster: cluster.start(COLLECTOR),
-        quick=True,
+        f"HBase away for {AWAY_S // 60} minutes: its host killed -9",
+        take_the_store_away,
+        store_is_away,
+        Cluster.arrives,
+        undo=lambda cluster: cluster.start(STORE),
+        lasts_s=AWAY_S,
     ),
 ]

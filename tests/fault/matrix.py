@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from tests.fault import disk, killed, network
+from tests.fault import clock, damage, deliveries, disk, killed, network, power
 from tests.fault.faults import Elsewhere, Fault
 
-FAULTS: list[Fault] = [*killed.FAULTS, *network.FAULTS, *disk.FAULTS]
+FAULTS: list[Fault] = [
+    *killed.FAULTS,
+    *network.FAULTS,
+    *disk.FAULTS,
+    *power.FAULTS,
+    *damage.FAULTS,
+    *clock.FAULTS,
+    *deliveries.FAULTS,
+]
 
 COLLECTOR_DISK = "tests/wire/test_collector_disk.py"
 ELSEWHERE = [
@@ -22,19 +30,6 @@ ELSEWHERE = [
         (
             f"{COLLECTOR_DISK}::test_a_frozen_disk_makes_nobody_wait_past_the_deadline",
             f"{COLLECTOR_DISK}::test_what_gathers_while_the_disk_is_stuck_has_a_limit",
-        ),
-    ),
-    Elsewhere(
-        "disk full and freed, power lost",
-        (
-            f"{COLLECTOR_DISK}::test_a_full_disk_refuses_and_recovers_by_itself",
-            f"{COLLECTOR_DISK}::test_what_was_acknowledged_survives_a_power_cut",
-        ),
-    ),
-    Elsewhere(
-        "the same id with other bytes: both kept, one conflict",
-        (
-            "tests/unit/test_rehearsal_certificate.py::test_an_id_stored_twice_with_other_bytes_is_one_conflict_and_nothing_is_missing",
         ),
     ),
     Elsewhere(

@@ -22,15 +22,15 @@ COMMAND = "bin/primetime test --all --group fault"
 HEAD = """\
 # Faults: each while a burst runs
 
-{where}.
-The command: `{command}`; three of them, drawn by the commit, run in each `bin/primetime test`.
+On {cores} cores. The command: `{command}`; three of them, drawn by the commit, run in each
+`bin/primetime test`.
 
 In the middle of a burst of 100,000 updates over 8 s the fault is done and proved. Each run below ended with every
 update acknowledged, `missing 0`, `unanswered 0` and a ledger without a problem. `over after`: seconds from the fault
 (from its end, for one that lasts) until an update is acknowledged, stored or counted again, whatever it had stopped.
 
-| fault | what showed it | over after | sent twice |
-|---|---|---|---|
+| fault | what showed it | over after | sent twice | revision | date |
+|---|---|---|---|---|---|
 """
 
 
@@ -61,15 +61,13 @@ def page() -> str:
         run = json.loads(line)
         last[run["fault"]] = run
     there = [last[fault.name] for fault in FAULTS if fault.name in last]
-    revisions = sorted({run["revision"] for run in there})
-    days = sorted({run["at"][:10] for run in there})
-    where = f"Revision {', '.join(revisions)}, {' to '.join(days)}, on {os.cpu_count()} cores"
     rows = [
-        f"| {run['fault']} | {run['evidence']} | {run['recovered_s']} s | {run['certificate']['duplicates']:,} |"
+        f"| {run['fault']} | {run['evidence']} | {run['recovered_s']} s | {run['certificate']['duplicates']:,} "
+        f"| {run['revision']} | {run['at'][:10]} |"
         for run in there
     ]
     absent = [fault.name for fault in FAULTS if fault.name not in last]
-    lines = [HEAD.format(where=where, command=COMMAND) + "\n".join(rows), ""]
+    lines = [HEAD.format(cores=os.cpu_count(), command=COMMAND) + "\n".join(rows), ""]
     if absent:
         lines += [f"Not run yet: {'; '.join(absent)}.", ""]
     lines += ["Without hosts, at the wire:", "", "| fault | proved by |", "|---|---|"]
