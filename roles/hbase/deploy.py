@@ -98,6 +98,7 @@ def _configure(daemon: java.Daemon, web: str) -> OperationMeta:
         namenode=the_namenode(),
         namenode_port=here.mine(HdfsNamenode).rpc_port,
         replication=copies,
+        spare_datanodes=len(here.peers("hdfs_datanode")) - copies,
         quorum=here.peers("zookeeper"),
         zookeeper_port=here.mine(Zookeeper).client_port,
         servers=len(here.peers("hbase_regionserver")),

@@ -60,6 +60,7 @@ class HbaseRegionserver:
     # What a burst left in memory goes to disk soon after: the next one finds room, and a crash has little to replay.
     flush_after_s: int = 20
     flush_spread_s: int = 5  # the regions of a server take turns within this
+    log_wait_s: int = 60  # how long it waits for a DataNode to write its log to: one is back within ten
     # Compacting competes with a burst for CPU and disk: seldom, and slowly unless files pile up.
     compaction_files: int = 6
     compaction_mb_per_s: int = 5

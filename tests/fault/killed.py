@@ -12,26 +12,43 @@ AWAY_S = 180
 REGIONS_BACK_S = 20  # what a show in progress can do without
 
 
-def unit(name: str, node: str, service: str, recovered: Callable[[Cluster], bool], **more: Any) -> Fault:
-    """All processes of a unit at once; systemd starts it again, and says so by another pid and one more restart."""
+def unit(
+    name: str, node: str, service: str, recovered: Callable[[Cluster], bool], *, spares: str = "", **more: Any
+) -> Fault:
+    """All processes of a unit at once; systemd starts it again, and says so by another pid and one more restart.
+
+    `spares`: another unit of the node, which must outlive it.
+    """
 
     def look(cluster: Cluster) -> list[str]:
+        if spares:
+            cluster.kept["spared"] = pid(cluster, node, spares)
         return cluster.ssh(node, f"systemctl show -P MainPID -P NRestarts {service}").split()
 
     def do(cluster: Cluster) -> None:
         cluster.ssh(node, f"systemctl kill --kill-whom=all -s KILL {service}")
 
     def proof(cluster: Cluster, before: list[str]) -> str:
-        pid, restarts = before
+        killed, restarts = before
 
         def again() -> bool:
-            now, count = look(cluster)
-            return now not in ("0", pid) and int(count) > int(restarts)
+            now, count = cluster.ssh(node, f"systemctl show -P MainPID -P NRestarts {service}").split()
+            return now not in ("0", killed) and int(count) > int(restarts)
 
-        cluster.wait(again, f"{service} with another pid than {pid}, started again by systemd")
-        return f"pid {pid}, then {look(cluster)[0]}, started again by systemd"
+        cluster.wait(again, f"{service} with another pid than {killed}, started again by systemd")
+        return f"pid {killed}, then {pid(cluster, node, service)}, started again by systemd"
 
-    return Fault(f"{name} killed -9", do, proof, recovered, look=look, **more)
+    def back(cluster: Cluster) -> bool:
+        if not recovered(cluster):
+            return False
+        assert not spares or pid(cluster, node, spares) == cluster.kept["spared"], f"{spares} did not outlive {service}"
+        return True
+
+    return Fault(f"{name} killed -9", do, proof, back, look=look, **more)
+
+
+def pid(cluster: Cluster, node: str, service: str) -> str:
+    return cluster.ssh(node, f"systemctl show -P MainPID {service}").strip()
 
 
 WORKERS = "pgrep -P $(systemctl show -P MainPID primetime-collector)"
@@ -118,7 +135,13 @@ FAULTS = [
         recovers_within_s=REGIONS_BACK_S,
     ),
     unit("HBase master", STORE, "primetime-hbase-master", Cluster.arrives),
-    unit("DataNode", STORE, "primetime-hdfs-datanode", Cluster.arrives),
+    unit(
+        "DataNode",
+        STORE,
+        "primetime-hdfs-datanode",
+        Cluster.arrives,
+        spares="primetime-hbase-regionserver",
+    ),
     unit("NameNode", STORE, "primetime-hdfs-namenode", Cluster.arrives),
     unit("ZooKeeper", STORE, "primetime-zookeeper", Cluster.arrives),
     restarted(COLLECTOR, Cluster.accepts, quick=True),
