@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from primetime.hbase import admin
 from tests.fault.cluster import STORE, Cluster
-from tests.fault.disk import spool
+from tests.fault.disk import MB, spool
 from tests.fault.faults import Fault
 from tests.fault.killed import booted
 from tests.fault.volume import held, volume
@@ -76,7 +76,7 @@ FAULTS = [
         Cluster.accepts,
         look=boot,
         undo=power_on,
-        around=spool,
+        around=lambda cluster: spool(cluster, segment_bytes=MB),  # so that segments come and go at that moment
     ),
     Fault(
         "power of the store's host and disk lost after a flush",
