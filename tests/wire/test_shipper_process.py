@@ -356,7 +356,8 @@ def test_a_new_password_is_taken_without_a_restart_and_nothing_is_lost(shipper: 
     shipper.redis.set_password("another one")
     shipper.redis.password.write_text(old)  # Redis knows the new one before the shipper's file has it
     with closing(shipper.redis.client()) as client:
-        client.acl_load()
+        client.acl_load()  # and Redis hangs up on whoever said so
+    with closing(shipper.redis.client()) as client:
         client.client_kill_filter(user="shipper")
     Writer(shipper.spool, 2).write(*(event(number) for number in range(50, 100))).seal()
     wait_for(lambda: "invalid username-password" in (shipper.status()["sinks"]["redis"]["last_error"] or ""))
