@@ -80,7 +80,8 @@ def _groups(arguments: argparse.Namespace) -> int:
         # they share nothing and wait for nothing: as many at a time as there are cores
         codes.append(_pytest([*options, "-n", "auto", "tests/unit"], ALONE))
     if "wire" in wanted:
-        codes.append(_pytest([*options, "tests/wire"], ALONE))
+        # a file's tests share its servers; they wait more than they compute
+        codes.append(_pytest([*options, "-n", "4", "--dist", "loadfile", "tests/wire"], ALONE))
     if hosts := [f"tests/{name}" for name in GROUPS if name in wanted and name not in LOCAL]:
         codes.append(_pytest([*options, *hosts]))  # in one process, which shares the demo's cluster
     return max(codes)

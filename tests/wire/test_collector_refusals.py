@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -97,8 +98,13 @@ EVENTS = {
 }
 
 
-def cases(table: dict[str, list[bytes]]) -> list[tuple[str, bytes]]:
-    return [(sentence, bad) for sentence, examples in table.items() for bad in examples]
+def cases(table: Mapping[str, Sequence[bytes | str]]) -> list[Any]:
+    """What is refused with which sentence; named by it, since what is refused is another at each run."""
+    return [
+        pytest.param(sentence, bad, id=f"{sentence} ({number})")
+        for sentence, examples in table.items()
+        for number, bad in enumerate(examples, 1)
+    ]
 
 
 @pytest.mark.parametrize(("sentence", "body"), cases(BODIES))
@@ -119,27 +125,26 @@ def test_a_bad_event_is_named_by_its_index(server: Server, sentence: str, bad: b
 
 
 BEACON = {"id": new_id(), "show": SHOW, "pos_ms": "7", "user": "ann"}
-
-
-@pytest.mark.parametrize(
-    ("sentence", "query"),
-    [
-        ("event 0 has no id", ""),
-        ("event 0 has no pos_ms", urlencode({"id": new_id(), "show": SHOW})),
-        ("event 0 has an id that is not a ULID", urlencode({**BEACON, "id": "a"})),
-        ("event 0 has a show that is not declared", urlencode({**BEACON, "show": 'a","id":"b'})),
-        ("event 0 has a pos_ms that is not a whole number", urlencode({**BEACON, "pos_ms": "007"})),
-        ("pos_ms is not a whole number", urlencode({**BEACON, "pos_ms": '7,"x":1'})),
-        ("pos_ms is not a whole number", urlencode({**BEACON, "pos_ms": ""})),
-        ("at is not a whole number", urlencode({**BEACON, "at": "-1"})),
-        ("event 0 has a number with a leading zero", urlencode({**BEACON, "at": "01"})),
-        ("event 0 has invalid UTF-8", urlencode(BEACON) + "%ff"),
-        ("user has a percent sign without two hex digits", urlencode(BEACON) + "%4"),
-        ("the beacon has id twice", urlencode(BEACON) + "&id=" + new_id()),
-        ("a beacon has only id, show, pos_ms, user, type, at", urlencode({**BEACON, "data": "1"})),
-        ("a beacon has only id, show, pos_ms, user, type, at", urlencode(BEACON) + "&type"),
+BEACONS = {
+    "event 0 has no id": [""],
+    "event 0 has no pos_ms": [urlencode({"id": new_id(), "show": SHOW})],
+    "event 0 has an id that is not a ULID": [urlencode({**BEACON, "id": "a"})],
+    "event 0 has a show that is not declared": [urlencode({**BEACON, "show": 'a","id":"b'})],
+    "event 0 has a pos_ms that is not a whole number": [urlencode({**BEACON, "pos_ms": "007"})],
+    "pos_ms is not a whole number": [urlencode({**BEACON, "pos_ms": '7,"x":1'}), urlencode({**BEACON, "pos_ms": ""})],
+    "at is not a whole number": [urlencode({**BEACON, "at": "-1"})],
+    "event 0 has a number with a leading zero": [urlencode({**BEACON, "at": "01"})],
+    "event 0 has invalid UTF-8": [urlencode(BEACON) + "%ff"],
+    "user has a percent sign without two hex digits": [urlencode(BEACON) + "%4"],
+    "the beacon has id twice": [urlencode(BEACON) + "&id=" + new_id()],
+    "a beacon has only id, show, pos_ms, user, type, at": [
+        urlencode({**BEACON, "data": "1"}),
+        urlencode(BEACON) + "&type",
     ],
-)
+}
+
+
+@pytest.mark.parametrize(("sentence", "query"), cases(BEACONS))
 def test_a_bad_beacon_is_told_what_is_wrong(server: Server, sentence: str, query: str) -> None:
     answer = server.get(f"/e?{query}")
     assert (answer.status, answer.headers["Cache-Control"]) == (400, "no-store")
