@@ -45,12 +45,12 @@ def ensure(progress: Progress = lambda _: None) -> Path:
             progress("building the shipper's bundle")
             with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as making:
                 tree = Path(making) / "tree"
-                shutil.copytree(_wheels(), tree)
+                shutil.copytree(wheels(), tree)
                 for path in _sources():
                     target = tree / "primetime" / path.relative_to(REPO / "primetime")
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, target)
-                _pack(tree, Path(making) / tar.name)
+                pack(tree, Path(making) / tar.name)
                 (Path(making) / tar.name).rename(tar)
     return tar
 
@@ -70,49 +70,49 @@ def _sources() -> Iterator[Path]:
         yield from (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
 
 
-def _wheels() -> Path:
-    """The locked wheels, unpacked; kept by themselves, since our code changes without them, also offline."""
-    folder = cache() / "wheels" / hashlib.sha256(PYTHON.encode() + LOCK.read_bytes()).hexdigest()[:12]
+def wheels(lock: Path = LOCK) -> Path:
+    """The wheels of a lock, unpacked; kept by themselves, since our code changes without them, also offline."""
+    folder = cache() / "wheels" / hashlib.sha256(PYTHON.encode() + lock.read_bytes()).hexdigest()[:12]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         for killed in folder.parent.glob(".new-*"):
             shutil.rmtree(killed)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as making:
-            _install_wheels(Path(making) / "tree")
+            _install_wheels(Path(making) / "tree", lock)
             (Path(making) / "tree").rename(folder)
     return folder
 
 
-def _install_wheels(tree: Path) -> None:
+def _install_wheels(tree: Path, lock: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     command += ["--require-hashes", "--only-binary=:all:", "--target", str(tree), "--python-version", PYTHON]
     command += [word for platform in PLATFORMS for word in ("--platform", platform)]
     done = subprocess.run(
-        bound([*command, "-r", str(LOCK)]),
+        bound([*command, "-r", str(lock)]),
         env={**os.environ, "TMPDIR": str(tree.parent)},  # so that a pip that is killed leaves nothing elsewhere
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
     )
     if done.returncode != 0:
-        _refuse_other_bytes(done.stderr)
+        _refuse_other_bytes(done.stderr, lock)
         said = "\n".join(done.stderr.splitlines()[-5:])
-        raise PrimetimeError(f"pip could not bring the wheels of {LOCK}; mend this, then run again. It said:\n{said}")
+        raise PrimetimeError(f"pip could not bring the wheels of {lock}; mend this, then run again. It said:\n{said}")
 
 
-def _refuse_other_bytes(said: str) -> None:
+def _refuse_other_bytes(said: str, lock: Path) -> None:
     """PrimetimeError when pip says that a wheel is not the locked one."""
     expected = re.findall(r"Expected(?: +or| sha256) ([0-9a-f]{64})", said)
     got, wheel = re.search(r"Got +([0-9a-f]{64})", said), re.search(r"([\w.+-]+\.whl)", said)
     if expected and got:
         raise PrimetimeError(
-            f"{wheel[1] if wheel else 'a wheel'}: {LOCK} wants sha256 {' or '.join(expected)}, pip brought {got[1]}: "
+            f"{wheel[1] if wheel else 'a wheel'}: {lock} wants sha256 {' or '.join(expected)}, pip brought {got[1]}: "
             f"empty pip's cache ({sys.executable} -m pip cache purge) and run again; if it still differs, "
             "the registry does not serve what was locked, so find out why before you use it"
         )
 
 
-def _pack(tree: Path, tar: Path) -> None:
+def pack(tree: Path, tar: Path) -> None:
     """Order, times and owners are fixed, so that the same files are the same bytes."""
     with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(tree.rglob("*")):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import NamedTuple
 
 from primetime.endpoints import Endpoint
@@ -17,7 +18,7 @@ CLOSED = 4  # a port that nobody declares (unassigned by IANA): it must not answ
 
 @dataclass(frozen=True)
 class Flow:
-    """`sources` may open connections to `port` on `address`; addresses, or ANY."""
+    """`sources` may open connections to `port` on `address`; addresses, networks, or ANY."""
 
     name: str
     address: str
@@ -26,7 +27,7 @@ class Flow:
     sources: tuple[str, ...]
 
     def open_to(self, address: str) -> bool:
-        return ANY in self.sources or address in self.sources
+        return address in self.sources or any(_within(address, source) for source in self.sources)
 
 
 class Probe(NamedTuple):
@@ -39,11 +40,14 @@ class Probe(NamedTuple):
 
 
 def flows(
-    exposed: Mapping[str, Iterable[tuple[str, Endpoint]]], members: Mapping[str, Sequence[str]], controller: str
+    exposed: Mapping[str, Iterable[tuple[str, Endpoint]]],
+    members: Mapping[str, Sequence[str]],
+    controllers: Sequence[str],
 ) -> list[Flow]:
     """Every flow of a cluster.
 
-    `exposed`: address → (group, endpoint) of what that host exposes; `members`: group → addresses.
+    `exposed`: address → (group, endpoint) of what that host exposes; `members`: group → addresses, or the network that
+    they come from; `controllers`: addresses or networks of the machines that converge.
     """
     return [
         Flow(
@@ -51,7 +55,7 @@ def flows(
             address=address,
             port=endpoint.port,
             transport=endpoint.transport,
-            sources=_sources(endpoint, members, controller),
+            sources=_sources(endpoint, members, controllers),
         )
         for address, endpoints in exposed.items()
         for group, endpoint in endpoints
@@ -59,11 +63,22 @@ def flows(
     ]
 
 
-def _sources(endpoint: Endpoint, members: Mapping[str, Sequence[str]], controller: str) -> tuple[str, ...]:
+def _sources(endpoint: Endpoint, members: Mapping[str, Sequence[str]], controllers: Sequence[str]) -> tuple[str, ...]:
     if "public" in endpoint.open_to:
         return (ANY,)
     found = {address for name in endpoint.open_to for address in members.get(name, ())}
-    return tuple(sorted(found | ({controller} if "controller" in endpoint.open_to else set())))
+    found |= set(controllers) if "controller" in endpoint.open_to else set()
+    return tuple(sorted(each for each in found if not any(_within(each, other) for other in found if other != each)))
+
+
+def _within(source: str, network: str) -> bool:
+    """Whether an address, or a network, is in a network; names are in none."""
+    if "/" not in network:
+        return False
+    try:
+        return IPv4Network(source).subnet_of(IPv4Network(network))
+    except ValueError:
+        return False
 
 
 def into(every: Iterable[Flow], address: str) -> list[Flow]:

@@ -43,8 +43,8 @@ def address() -> str:
 
 
 def network() -> list[str]:
-    """Whom daemons of the cluster talk to: its own network, and the machine that converges."""
-    return [str(host.data.network), str(host.data.controller)]
+    """Whom daemons of the cluster talk to: its own network, and the machines that converge."""
+    return [str(host.data.network), *map(str, host.data.controllers)]
 
 
 def name() -> str:

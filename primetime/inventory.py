@@ -6,7 +6,7 @@ Called by inventories/*.py (plain pyinfra), by converge, verify, status and the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +29,7 @@ class Located:
     ssh_key: str
     known_hosts: str
     ssh_config: str
+    reached_at: str = ""  # where ssh finds it, if not at its address
     image_root: str = ""  # the folder that its file system began as, where the provider has it on this machine
 
 
@@ -39,7 +40,8 @@ class Inventory:
     topology: Topology
     located: Mapping[str, Located]
     network: str  # CIDR that all hosts are in
-    controller: str  # the address by which the controlling machine reaches them
+    controllers: tuple[str, ...]  # the addresses, or networks, from which the controlling machine reaches them
+    coming: Mapping[str, str] = field(default_factory=dict)  # group whose members come and go → the network they are in
 
     @cached_property
     def cluster(self) -> dict[str, list[dict[str, str]]]:
@@ -59,7 +61,8 @@ class Inventory:
             self.located[node.name].address: self.endpoints(node, self.settings(node)) for node in self.topology.nodes
         }
         members = {group: [host["address"] for host in hosts] for group, hosts in self.cluster.items()}
-        return flows(exposed, members, self.controller)
+        coming = {group: [network] for group, network in self.coming.items()}
+        return flows(exposed, {**members, **coming}, self.controllers)
 
     def settings(self, node: NodeSpec) -> dict[str, Any]:
         """Every override that holds on a host: group_data, then the topology's own."""
@@ -70,7 +73,7 @@ class Inventory:
         where = self.located[node.name]
         return {
             **self.topology.settings,
-            "ssh_hostname": where.address,
+            "ssh_hostname": where.reached_at or where.address,
             "ssh_user": "root",
             "ssh_key": where.ssh_key,
             "ssh_known_hosts_file": where.known_hosts,
@@ -83,7 +86,7 @@ class Inventory:
             "heap_mb": heap_mb(node),
             "cluster": self.cluster,
             "network": self.network,
-            "controller": self.controller,
+            "controllers": list(self.controllers),
             "flows_in": [asdict(flow) for flow in into(self.flows, where.address)],
             "flows_out": [asdict(flow) for flow in out_of(self.flows, where.address)],
             "shows": list(self.topology.shows),
@@ -121,8 +124,15 @@ def heap_mb(node: NodeSpec) -> dict[str, int]:
     return sizing.on_a_host(node.memory_mb, node.groups)
 
 
-def live(topology: Topology) -> Inventory:
-    """The inventory of a topology whose machines are up; UsageError names those that are not, and what makes them."""
+def live(topology: Topology, here: bool = False) -> Inventory:
+    """The inventory of a topology whose machines are up; UsageError names those that are not, and what makes them.
+
+    With `here` this machine is one of them (on EC2), and no way to the others is looked for.
+    """
+    if topology.cloud:
+        from primetime.cloud import living  # imported late: other topologies need nothing of AWS
+
+        return living.inventory(topology, here=here)
     driver = driver_for(topology)
     found = {node.name: node for node in driver.list_nodes()}
     missing = [node.name for node in topology.nodes if node.name not in found or found[node.name].state != "running"]
@@ -139,7 +149,7 @@ def live(topology: Topology) -> Inventory:
         for node in topology.nodes
     }
     network = driver.ex_network()
-    return Inventory(topology, located, network["cidr"], network["gateway"])
+    return Inventory(topology, located, network["cidr"], (network["gateway"],))
 
 
 def pyinfra_groups(name: str) -> dict[str, Sequence[Any]]:
@@ -147,13 +157,19 @@ def pyinfra_groups(name: str) -> dict[str, Sequence[Any]]:
     return groups_of(live(load(name)))
 
 
-def groups_of(inventory: Inventory) -> dict[str, Sequence[Any]]:
-    """The same, of an inventory at hand. PrimetimeError when a secret is missing that its roles need."""
-    secrets.check(inventory.topology)
-    nodes = inventory.topology.nodes
+def groups_of(inventory: Inventory, here: str = "") -> dict[str, Sequence[Any]]:
+    """The same, of an inventory at hand; of the one node `here` when it is given, which knows the others by its data.
+
+    PrimetimeError when a secret is missing that its roles need; a node by itself may look at its own alone.
+    """
+    if not here:
+        secrets.check(inventory.topology)
+    nodes = [node for node in inventory.topology.nodes if here in ("", node.name)]
     everyone = [(node.name, inventory.data(node)) for node in nodes]
     groups: dict[str, Sequence[Any]] = {
-        group: [node.name for node in inventory.topology.in_group(group)] for group in inventory.topology.all_groups()
+        group: [node.name for node in nodes if group in node.groups]
+        for group in inventory.topology.all_groups()
+        if any(group in node.groups for node in nodes)
     }
     return {"all": everyone, **groups}
 

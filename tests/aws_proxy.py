@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
@@ -18,6 +18,8 @@ from tests.aws_wire import ec2_error, query_error
 # connection is closed, or stays open and says nothing (half-open).
 THROTTLED, RESET, LOST, SILENT = "throttled", "reset", "lost", "silent"
 Answer = tuple[int, bytes]
+Whole = tuple[int, bytes, Mapping[str, str]]  # with headers
+KEPT = ("content-length", "content-type", "etag", "last-modified")
 Faults = Callable[[str], str | None]  # action → which of the above, or None
 
 
@@ -41,13 +43,15 @@ class Proxy:
             def do_POST(self) -> None:
                 proxy.serve(self)
 
+            do_GET = do_HEAD = do_PUT = do_DELETE = do_POST  # of S3, whose actions are these verbs
+
             def log_message(self, *words: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._answered: dict[tuple[str, str], Answer] = {}
+        self._answered: dict[tuple[str, str], Whole] = {}
         self._closing = threading.Event()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -57,50 +61,64 @@ class Proxy:
         self._server.server_close()
 
     def serve(self, request: BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers["Content-Length"]))
+        body = request.rfile.read(int(request.headers["Content-Length"] or 0))
         time.sleep(self.latency_s)
-        asked = dict(parse_qsl(body.decode()))
-        action, token = asked["Action"], asked.get("ClientToken")
+        action, asked = _asked(request, body)
+        token = asked.get("ClientToken")
         fault = self.faults(action)
         self.seen.append((action, fault))
         if fault == THROTTLED:
-            of_ec2 = "/ec2/" in request.headers["Authorization"]
-            error = ec2_error("RequestLimitExceeded") if of_ec2 else query_error("Throttling")
-            self._answer(request, 503 if of_ec2 else 400, error.encode())
+            signed = request.headers["Authorization"]
+            error = ec2_error("RequestLimitExceeded") if "/ec2/" in signed else query_error("Throttling")
+            self._answer(request, 503 if "/ec2/" in signed or "/s3/" in signed else 400, error.encode())
         elif fault == RESET:
             self._drop(request)
         else:
             key = action, token or uuid.uuid4().hex
-            status, text = self._answered[key] = self._answered.get(key) or self._forward(request, body)
+            answer = self._answered[key] = self._answered.get(key) or self._forward(request, body)
             if fault == SILENT:
                 self._closing.wait()
             if fault:
                 self._drop(request)
             else:
-                self._answer(request, status, text)
+                self._answer(request, *answer)
 
-    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
-        asked = dict(parse_qsl(body.decode()))
-        if asked["Action"] in self.answers:
-            return self.answers[asked["Action"]](asked)
+    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> Whole:
+        action, asked = _asked(request, body)
+        if action in self.answers:
+            return *self.answers[action](asked), {}
         assert self.target.hostname
         connection = http.client.HTTPConnection(self.target.hostname, self.target.port, timeout=30)
         try:
-            connection.request("POST", request.path, body, dict(request.headers))
+            connection.request(request.command, request.path, body, dict(request.headers))
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, answer.read(), dict(answer.getheaders())
         finally:
             connection.close()
 
-    def _answer(self, request: BaseHTTPRequestHandler, status: int, text: bytes) -> None:
+    def _answer(
+        self, request: BaseHTTPRequestHandler, status: int, text: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
         request.send_response(status)
-        request.send_header("Content-Length", str(len(text)))
+        kept = {name: value for name, value in (headers or {}).items() if name.lower() in KEPT}
+        for name, value in {"Content-Length": str(len(text)), **kept}.items():
+            request.send_header(name, value)
         request.end_headers()
         request.wfile.write(text)
 
     def _drop(self, request: BaseHTTPRequestHandler) -> None:
         request.close_connection = True
         request.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _asked(request: BaseHTTPRequestHandler, body: bytes) -> tuple[str, dict[str, str]]:
+    """(action, its values), as the service's protocol says them; of S3 and JSON the action alone."""
+    if target := request.headers["X-Amz-Target"]:
+        return target.rpartition(".")[2], {}
+    if "/s3/" in request.headers["Authorization"]:
+        return request.command, {}
+    asked = dict(parse_qsl(body.decode()))
+    return asked["Action"], asked
 
 
 @contextmanager

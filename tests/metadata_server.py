@@ -1,4 +1,4 @@
-"""An instance's metadata service on loopback: IMDSv2, its paths in a mapping that a test changes."""
+"""An instance's metadata service, on loopback or elsewhere: IMDSv2, its paths in a mapping that a test changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MetadataServer:
 
 
 @contextmanager
-def metadata_server() -> Iterator[MetadataServer]:
+def metadata_server(address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[MetadataServer]:
     told = MetadataServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -37,9 +37,9 @@ def metadata_server() -> Iterator[MetadataServer]:
         def log_message(self, *words: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(address, Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    told.url = f"http://127.0.0.1:{server.server_address[1]}"
+    told.url = f"http://{address[0]}:{server.server_address[1]}"
     try:
         yield told
     finally:

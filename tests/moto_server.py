@@ -48,9 +48,9 @@ class Moto:
 
 
 @contextmanager
-def running() -> Iterator[Moto]:
+def running(address: str = "127.0.0.1", port: int = 0) -> Iterator[Moto]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each call otherwise
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     try:

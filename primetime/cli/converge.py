@@ -8,7 +8,7 @@ from primetime import space
 from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.converge import ConvergeReport, converge
-from primetime.providers import driver_for
+from primetime.providers import held
 from primetime.topology import Topology, load
 
 
@@ -22,10 +22,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
     limit = [] if arguments.limit is None else [name.strip() for name in arguments.limit.split(",")]
-    topology.require_nodes(limit)
+    if not topology.cloud:  # there it is known when its members are
+        topology.require_nodes(limit)
     if topology.cloud and not arguments.dry:
         _require_quiet(topology, arguments.during_show)
-    with driver_for(topology).ex_lock("converge"), console.stage("converge"):
+    with held(topology, "converge"), console.stage("converge"):
         report = converge(arguments.topology, dry=arguments.dry, limit=limit, progress=console.progress)
     tell(console, report, dry=arguments.dry)
     console.result(

@@ -75,8 +75,7 @@ def _rotate(topology: Topology, arguments: argparse.Namespace, console: Console)
             raise UsageError(f"{name} comes from elsewhere: give its new value with bin/primetime secret set {name}")
     store = secrets.store(topology)
     if arguments.key:
-        store.change_key()
-        console.say(f"{store.file} is encrypted with the new key in {store.key.file}; the old one opens it no more")
+        console.say(f"{store.change_key()}; the old one opens it no more")
     if names:
         store.set({name: wanted[name][1].make() for name in names})
     return {"key": arguments.key, **_told(topology, names, arguments, console, "rotated")}

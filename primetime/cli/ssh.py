@@ -8,8 +8,9 @@ import shlex
 
 from primetime.console import Console
 from primetime.errors import UsageError
+from primetime.inventory import live
 from primetime.providers import driver_for
-from primetime.topology import load
+from primetime.topology import Topology, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +21,23 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
-    topology.require_nodes([arguments.node])
-    found = {node.name: node for node in driver_for(topology).list_nodes()}  # the others may be down meanwhile
-    if arguments.node not in found or found[arguments.node].state != "running":
-        raise UsageError(
-            f"{topology.name}: {arguments.node} is not running: bin/primetime up -t {topology.given} --yes starts it"
-        )
     words = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    command = ["ssh", "-F", str(found[arguments.node].extra["ssh_config"]), arguments.node]
+    command = ["ssh", "-F", _config(topology, arguments.node), arguments.node]
     # ssh joins its words with spaces and the remote shell splits them again: quote, so that they arrive as given
     command += ["--", shlex.join(words)] if words else []
     os.execvp("ssh", command)
+
+
+def _config(topology: Topology, node: str) -> str:
+    """ssh's configuration for a node; UsageError when there is none of the name, or it is not running."""
+    if topology.cloud:
+        inventory = live(topology)
+        inventory.topology.require_nodes([node])
+        return inventory.located[node].ssh_config
+    topology.require_nodes([node])
+    found = {each.name: each for each in driver_for(topology).list_nodes()}  # the others may be down meanwhile
+    if node not in found or found[node].state != "running":
+        raise UsageError(
+            f"{topology.name}: {node} is not running: bin/primetime up -t {topology.given} --yes starts it"
+        )
+    return str(found[node].extra["ssh_config"])

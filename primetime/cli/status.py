@@ -24,6 +24,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
+    if topology.cloud:  # what runs there comes and goes
+        return _show(console, live(topology))
     found = machines.found(topology)
     if at_work := driver_for(topology).ex_at_work():
         console.say(f"{at_work} is at work on {topology.name}: what follows may change")
@@ -34,7 +36,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.say(f"bin/primetime up -t {arguments.topology} makes and starts what is missing")
         console.result({"topology": topology.name, "nodes": [], "down": stopped})
         return 3
-    inventory = live(topology)
+    return _show(console, live(topology))
+
+
+def _show(console: Console, inventory: Inventory) -> int:
     tell(console, inventory)
     console.result(summary(inventory))
     return 0

@@ -9,7 +9,7 @@ from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.errors import UsageError
 from primetime.inventory import Inventory, live
-from primetime.providers import driver_for
+from primetime.providers import held
 from primetime.topology import load
 from primetime.verify import Broken, VerifyReport, verify
 
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     nodes, roles = _words(arguments.node), _words(arguments.role)
     _check(inventory, nodes, roles)
     # alone: what another command is just changing would count as broken
-    with driver_for(inventory.topology).ex_lock("verify"), console.stage("verify"):
+    with held(inventory.topology, "verify"), console.stage("verify"):
         report = verify(inventory, arguments.topology, console.progress, nodes=nodes, roles=roles)
     tell(console, report)
     console.result(

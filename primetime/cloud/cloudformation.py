@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from primetime.cloud.found import LEAST, NODE
-from primetime.cloud.wanted import ANY, DRAIN, Resource, cloud_of, owned
+from primetime.cloud.wanted import ANY, CONFIGURE, DRAIN, Resource, cloud_of, owned
 from primetime.drivers.autoscaling import made_of
 from primetime.topology import Topology
 
@@ -15,16 +15,26 @@ Json = dict[str, Any]
 
 
 def template(topology: Topology, resources: Iterable[Resource]) -> Json:
-    """A template of what `wanted` declares. Scheduled actions are instants, as `up` would put them today."""
+    """A template of what `wanted` declares. Scheduled actions are instants, as `up` would put them today.
+
+    Without what machines configure themselves from: CloudFormation makes no SecureString, and signs no bundle. So there
+    is no launch hook either, since nobody would complete it.
+    """
     every: dict[str, Json] = {}
     for resource in resources:
-        make = _MAKERS[resource.kind]
-        every |= make(topology, resource)
+        if exported(resource):
+            make = _MAKERS[resource.kind]
+            every |= make(topology, resource)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"primetime: {topology.name}",
         "Resources": every,
     }
+
+
+def exported(resource: Resource) -> bool:
+    """Whether it is in the template."""
+    return resource.kind not in LEFT_OUT and not resource.name.endswith(f"/{CONFIGURE.name}")
 
 
 def _logical(kind: str, name: str) -> str:
@@ -67,6 +77,7 @@ def _subnet(topology: Topology, resource: Resource) -> dict[str, Json]:
         "VpcId": _ref("network", topology.name),
         "CidrBlock": resource.values["cidr"],
         "AvailabilityZone": resource.name,
+        "MapPublicIpOnLaunch": True,
         "Tags": _tags(topology, resource.name),
     }
     return _one(resource, "EC2::Subnet", properties)
@@ -252,6 +263,7 @@ def _node(topology: Topology, resource: Resource) -> dict[str, Json]:
     return _one(resource, "EC2::Instance", properties)
 
 
+LEFT_OUT = ("bucket", "bundle", "parameter", "role", "addresses")
 _MAKERS = {
     "network": _network,
     "gateway": _gateway,

@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+from libcloud.storage.types import ContainerDoesNotExistError, ObjectDoesNotExistError
+
+from primetime.cloud import names
 from primetime.cloud.wanted import NAME, OWNER, Key, hook_values
 from primetime.drivers.autoscaling import AutoScaleGroup, AutoScalingDriver
 from primetime.drivers.aws.wire import untagged
 from primetime.drivers.balancing import BalancingDriver, NetworkBalancer, TargetGroup
 from primetime.drivers.ec2 import Ec2Driver, by
+from primetime.drivers.identity import Account, IamDriver, StsDriver
+from primetime.drivers.parameters import ParametersDriver
+from primetime.drivers.storage import StorageDriver
 
 DIGEST, LEAST, NODE = "primetime:digest", "primetime:min", "primetime:node"
 _ALIVE = ["pending", "running", "stopping", "stopped"]
@@ -22,21 +29,47 @@ _ALIVE = ["pending", "running", "stopping", "stopped"]
 
 @dataclass(frozen=True)
 class Aws:
-    """The three services of a region."""
+    """The services of a region."""
 
     ec2: Ec2Driver
     scaling: AutoScalingDriver
     balancing: BalancingDriver
+    parameters: ParametersDriver
+    storage: StorageDriver
+    iam: IamDriver
+    sts: StsDriver
 
     @property
     def calls(self) -> list[str]:
         """Every action that was sent."""
-        return [*self.ec2.calls, *self.scaling.calls, *self.balancing.calls]
+        drivers = (self.ec2, self.scaling, self.balancing, self.parameters, self.storage, self.iam, self.sts)
+        return [call for driver in drivers for call in driver.calls]
+
+    @cached_property
+    def account(self) -> Account:
+        """Whose credentials these are."""
+        return self.sts.account()
+
+    def read(self, topology: str, key: str) -> bytes | None:
+        """An object of the topology's bucket; None when it is not there."""
+        try:
+            found = self.storage.get_object(names.bucket(topology, self.ec2.region_name, self.account), key)
+            return b"".join(found.as_stream())
+        except (ContainerDoesNotExistError, ObjectDoesNotExistError):
+            return None
 
 
 def aws(region: str) -> Aws:
     """As the environment says who calls, and where to."""
-    return Aws(Ec2Driver(region=region), AutoScalingDriver(region=region), BalancingDriver(region=region))
+    return Aws(
+        Ec2Driver(region=region),
+        AutoScalingDriver(region=region),
+        BalancingDriver(region=region),
+        ParametersDriver(region=region),
+        StorageDriver(region=region),
+        IamDriver(),
+        StsDriver(region=region),
+    )
 
 
 @dataclass(frozen=True)
@@ -56,12 +89,16 @@ class Thing:
 
 
 def find(services: Aws, topology: str) -> dict[Key, Thing]:
-    """All that carries the topology's tag. The three services are asked at the same time."""
-    with ThreadPoolExecutor(3) as pool:
+    """All that carries the topology's tag, or has its path or name. The services are asked at the same time."""
+    with ThreadPoolExecutor(6) as pool:
         ec2 = pool.submit(list, _ec2(services.ec2, topology))
         balancing = pool.submit(list, _balancing(services.balancing, topology))
         scaling = pool.submit(list, _scaling(services.scaling, topology))
-    every = [*ec2.result(), *balancing.result(), *scaling.result()]
+        parameters = pool.submit(list, _parameters(services.parameters, topology))
+        roles = pool.submit(list, _roles(services, topology))
+        objects = pool.submit(list, _objects(services, topology))
+    asked = (ec2, balancing, scaling, parameters, roles, objects)
+    every = [thing for each in asked for thing in each.result()]
     zones = {thing.id: thing.name for thing in every if thing.kind == "subnet"}
     return {thing.key: _in_zones(thing, zones) for thing in every}
 
@@ -95,6 +132,8 @@ def _network(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
         yield Thing("gateway", name, each["internetGatewayId"], {"attached": bool(attached)}, extra=attached)
     for each, name in _described(ec2, "DescribeSubnets", "subnetSet", topology):
         yield Thing("subnet", name, each["subnetId"], {"cidr": each["cidrBlock"]})
+        if each.get("mapPublicIpOnLaunch") == "true":
+            yield Thing("addresses", name, each["subnetId"], {"public": True})
 
 
 def _routes(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
@@ -189,6 +228,33 @@ def _machines(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
             name = untagged(each["tagSet"], "key", "value")[NODE]
             state = each["instanceState"]["name"]
             yield Thing("node", name, each["instanceId"], values, (each["instanceType"],), state)
+
+
+def _parameters(parameters: ParametersDriver, topology: str) -> Iterator[Thing]:
+    path = names.parameters(topology)
+    for each in parameters.list_parameters(path):
+        yield Thing("parameter", each.name.removeprefix(path), each.name)
+
+
+def _roles(services: Aws, topology: str) -> Iterator[Thing]:
+    for each in services.iam.list_machine_roles(names.roles(services.ec2.region_name, topology)):
+        group, _, digest = each.description.partition(" ")
+        yield Thing("role", group, each.name, {"digest": digest})
+
+
+def _objects(services: Aws, topology: str) -> Iterator[Thing]:
+    """The bucket, and the bundles in it that are whole."""
+    bucket = names.bucket(topology, services.ec2.region_name, services.account)
+    try:
+        container = services.storage.get_container(bucket)
+        objects = services.storage.list_container_objects(container, prefix=f"{names.BUNDLES}/")
+    except ContainerDoesNotExistError:
+        return
+    yield Thing("bucket", topology, bucket)
+    for each in objects:
+        _, version, name = each.name.split("/")
+        if name == names.SIGNATURE:
+            yield Thing("bundle", version, each.name)
 
 
 def volumes(services: Aws, topology: str) -> list[str]:

@@ -124,7 +124,7 @@ def up(
             if saved and not attempt:
                 _require_as_saved(planned, topology, saved)
             planned.plan.require_clear(topology.given)
-            builder = Builder(services, topology, planned.found)
+            builder = Builder(services, topology, planned.found, progress)
             try:
                 for step in planned.plan.steps:
                     progress(str(step))

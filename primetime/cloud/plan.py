@@ -17,7 +17,9 @@ from primetime.cloud.wanted import KINDS, Key, Resource
 from primetime.errors import NotAsDeclared
 
 _SIGNS = {"make": "+", "change": "~", "remove": "-"}
+_KEPT = {"bundle", "parameter"}  # of what was declared before, until all is removed
 _CHANGES = {
+    "role",
     "gateway",
     "routes",
     "rules",
@@ -105,7 +107,7 @@ def _surplus(wanted: Iterable[Resource], found: Mapping[Key, Thing], now: dateti
     names = {resource.key for resource in wanted}
     gone, rest = [], []
     for key, thing in sorted(found.items(), key=lambda pair: KINDS.index(pair[0][0])):
-        if key in names:
+        if key in names or thing.kind in _KEPT:
             continue
         if thing.kind == "action":
             if (start := thing.values["start"]) and start > now:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from libcloud.storage.types import ContainerDoesNotExistError
+
 from primetime.cloud.found import Aws, Thing
 from primetime.cloud.wanted import Key
 from primetime.drivers.aws.errors import InUse, NotThere
@@ -16,6 +18,7 @@ Progress = Callable[[str], None]
 ORDER = (
     *("action", "hook", "group", "node", "listener", "balancer", "target-group", "template"),
     *("rules", "security-group", "routes", "gateway", "subnet", "network"),
+    *("role", "parameter", "bucket"),
 )
 DEADLINE_S = 600.0  # an instance's end takes a minute or two, a balancer's addresses several
 _WITH_GROUP = ("action", "hook")  # they go with their group
@@ -115,6 +118,21 @@ class Remover:
 
     def _network(self, thing: Thing) -> None:
         self._ask("DeleteVpc", VpcId=thing.id)
+
+    def _role(self, thing: Thing) -> None:
+        self.aws.iam.delete_machine_role(thing.id)
+
+    def _parameter(self, thing: Thing) -> None:
+        self.aws.parameters.delete_parameters([thing.id])
+
+    def _bucket(self, thing: Thing) -> None:
+        """With all that is in it: bundles, and what machines wrote."""
+        storage = self.aws.storage
+        with contextlib.suppress(ContainerDoesNotExistError):
+            container = storage.get_container(thing.id)
+            for each in storage.list_container_objects(container):
+                storage.delete_object(each)
+            storage.delete_container(container)
 
 
 def _again(permission: Mapping[str, Any]) -> dict[str, Any]:

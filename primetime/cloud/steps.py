@@ -7,23 +7,46 @@ have makes the same call, made twice, one thing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from libcloud.storage.base import Container
+from libcloud.storage.types import ContainerAlreadyExistsError, InvalidContainerNameError
+
+from primetime.cloud import names, parcel, permissions
 from primetime.cloud.found import DIGEST, LEAST, NODE, Aws, Thing, find
 from primetime.cloud.plan import Step, differs
-from primetime.cloud.wanted import ANY, DRAIN, Key, Resource, cloud_of, owned
+from primetime.cloud.user_data import endpoints, environment, user_data
+from primetime.cloud.wanted import ANY, HOOKS, Key, Resource, cloud_of, owned
+from primetime.cloud.ways import private_key, public_line
 from primetime.drivers.autoscaling import ScheduledAction, made_of
 from primetime.drivers.aws.errors import AlreadyThere
 from primetime.drivers.aws.wire import tagged, tags
-from primetime.errors import NotAsDeclared
+from primetime.errors import NotAsDeclared, PrimetimeError
+from primetime.secrets import topology as secrets
+from primetime.secrets.declared import Secret
 from primetime.topology import Topology
+
+Progress = Callable[[str], None]
+OPERATORS = {
+    names.SIGNING: ("up", Secret(names.SIGNING, "signs bundles", "machines made from then on check the new one")),
+    names.SSH: ("up", Secret(names.SSH, "opens machines", "machines made from then on let the new one in")),
+}
 
 
 class Builder:
     """Takes steps for one topology; `ids` grows as things are made."""
 
-    def __init__(self, services: Aws, topology: Topology, found: Mapping[Key, Thing]) -> None:
+    def __init__(
+        self, services: Aws, topology: Topology, found: Mapping[Key, Thing], progress: Progress = lambda _: None
+    ) -> None:
+        self.progress = progress
+        self._keys: dict[str, Ed25519PrivateKey] = {}
         self.aws, self.topology, self.cloud = services, topology, cloud_of(topology)
         self.found = dict(found)
         self.ids = {key: thing.id for key, thing in found.items()}
@@ -62,6 +85,82 @@ class Builder:
 
     def _subnets(self) -> list[str]:
         return [self._id("subnet", zone) for zone in self.cloud.zones]
+
+    @cached_property
+    def _bucket_name(self) -> str:
+        return names.bucket(self.topology.name, self.cloud.region, self.aws.account)
+
+    def _operators(self, name: str) -> Ed25519PrivateKey:
+        """A key that only operators have."""
+        if name not in self._keys:
+            text = self.aws.parameters.get_parameter(names.parameters(self.topology.name) + name)
+            if text is None:
+                raise NotAsDeclared(f"parameter {name} of {self.topology.name} has just gone: repeat the command")
+            self._keys[name] = private_key(text)
+        return self._keys[name]
+
+    def _bucket(self, step: Step) -> str:
+        try:
+            self.aws.storage.create_container(self._bucket_name)
+        except ContainerAlreadyExistsError:
+            pass  # this account's own, made by a call whose answer was lost
+        except InvalidContainerNameError as error:
+            raise NotAsDeclared(f"bucket {self._bucket_name} is of another account: rename the topology") from error
+        return self._bucket_name
+
+    def _bundle(self, step: Step) -> None:
+        """Files that are not there yet, the manifest, and last the signature: a bundle without one is not there."""
+        storage, bucket = self.aws.storage, Container(self._bucket_name, {}, self.aws.storage)
+        there = {each.name for each in storage.list_container_objects(bucket, prefix=f"{names.FILES}/")}
+        at = f"{names.BUNDLES}/{step.resource.name}"
+        with tempfile.TemporaryDirectory() as folder:
+            making = Path(folder)
+            every = parcel.files(self.topology, making, self.progress)
+            for each in every:
+                if (key := f"{names.FILES}/{each.sha256}") not in there:
+                    storage.upload_object(str(each.path), bucket, key)
+            content = parcel.manifest(self.topology, every)
+            signature = self._operators(names.SIGNING).sign(content)
+            for name, data in ((names.MANIFEST, content), (names.SIGNATURE, signature)):
+                (making / name).write_bytes(data)
+                storage.upload_object(str(making / name), bucket, f"{at}/{name}")
+
+    def _parameter(self, step: Step) -> None:
+        name = step.resource.name
+        declared = {**secrets.declared(self.topology), **OPERATORS}
+        secret = declared[name][1]
+        if not secret.random_bytes:
+            raise PrimetimeError(
+                f"Secret {name} of {self.topology.name} comes from elsewhere: bin/primetime secret set {name} "
+                f"-t {self.topology.argument}, then repeat the command"
+            )
+        path = names.parameters(self.topology.name)
+        self.aws.parameters.put_parameter(path + name, secret.make(), self._tags(name))
+
+    def _role(self, step: Step) -> None:
+        name = step.resource.name
+        [group] = [each for each in self.cloud.groups if each.name == name]
+        self.aws.iam.make_machine_role(
+            names.role(self.cloud.region, self.topology.name, name),
+            names.roles(self.cloud.region, self.topology.name),
+            permissions.policy(self.topology, group, self.aws.account),
+            f"{name} {step.resource.values['digest']}",
+            self._tags(name),
+        )
+
+    def _user_data(self, boot: Mapping[str, Any]) -> str:
+        """What only AWS can tell is added here: it differs for no machine of a topology."""
+        public = self._operators(names.SIGNING).public_key()
+        return user_data(
+            {
+                **boot,
+                "bucket": self._bucket_name,
+                "public_key": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+                "ssh_key": public_line(self._operators(names.SSH), f"primetime-{self.topology.name}"),
+                "endpoints": endpoints(self.cloud.region),
+                "environment": environment(self.cloud.region),
+            }
+        )
 
     def _network(self, step: Step) -> str:
         made = self._ask(
@@ -103,6 +202,10 @@ class Builder:
                 self._ask("AssociateRouteTable", RouteTableId=table, SubnetId=subnet)
         return table
 
+    def _addresses(self, step: Step) -> None:
+        subnet = self._id("subnet", step.resource.name)
+        self._ask("ModifySubnetAttribute", SubnetId=subnet, MapPublicIpOnLaunch={"Value": True})
+
     def _security_group(self, step: Step) -> str:
         name = step.resource.name
         made = self._ask(
@@ -136,7 +239,9 @@ class Builder:
 
     def _template(self, step: Step) -> str:
         name, digest = step.resource.name, step.resource.values["digest"]
-        data = {**step.resource.details, "SecurityGroupId": [self._id("security-group", name)]}
+        details = dict(step.resource.details)
+        boot = self._user_data(details.pop("boot"))
+        data = {**details, "SecurityGroupId": [self._id("security-group", name)], "UserData": boot}
         token = self._token("template", name, digest)
         if step.verb == "make":
             marks = {**self._tags(name), DIGEST: f"{digest}@1"}
@@ -177,7 +282,7 @@ class Builder:
                 self._subnets(),
                 target_groups=balanced,
                 tags=marks,
-                ex_hooks=[DRAIN],
+                ex_hooks=HOOKS,
                 ex_sizes=values["sizes"],
                 ex_spot_share=share,
             )
@@ -197,7 +302,9 @@ class Builder:
         return name
 
     def _hook(self, step: Step) -> None:
-        self.aws.scaling.ex_put_hook(self._called(step.resource.name.partition("/")[0]), DRAIN)
+        group, _, name = step.resource.name.partition("/")
+        [hook] = [each for each in HOOKS if each.name == name]
+        self.aws.scaling.ex_put_hook(self._called(group), hook)
 
     def _action(self, step: Step) -> None:
         group, _, name = step.resource.name.partition("/")

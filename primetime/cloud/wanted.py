@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from primetime.cloud import schedule
+from primetime.cloud import names, parcel, permissions, schedule
+from primetime.cloud.user_data import source_digest
 from primetime.drivers.autoscaling import LifecycleHook
+from primetime.drivers.identity import Account
 from primetime.endpoints import Endpoint
 from primetime.errors import UsageError
 from primetime.flows import ANY, flows
 from primetime.guard.hook import DRAIN
 from primetime.overrides import overrides
+from primetime.secrets import topology as secrets
 from primetime.settings import exposes, from_data, known
 from primetime.topology import Topology, inventory_groups
 from primetime.topology.cloud import Cloud, CloudGroup
@@ -26,11 +29,16 @@ from primetime.topology.cloud import Cloud, CloudGroup
 OWNER = "primetime:topology"  # the tag of all that is a topology's own
 NAME = "primetime:name"  # which of its resources it is
 KINDS = (
-    *("network", "gateway", "subnet", "routes", "security-group", "rules", "template"),
+    *("bucket", "parameter", "bundle", "role"),
+    *("network", "gateway", "subnet", "addresses", "routes", "security-group", "rules", "template"),
     *("target-group", "balancer", "listener", "group", "hook", "action", "node"),
 )
+CONFIGURE = LifecycleHook("configure", "launching", 1800, "ABANDON")  # until a machine has proved its own roles
+CONFIGURE_S = 1500  # of that, what a machine takes at most before it says that it has failed
 HEALTH = "/ready"
 ROOT_GB = 20  # system, jars, logs; Debian's images begin with 8
+HOOKS = (DRAIN, CONFIGURE)
+ANYBODY = Account("0", "aws")  # in place of an account that only AWS can tell
 CONTROLLER = "controller"
 Key = tuple[str, str]  # kind, name
 
@@ -70,8 +78,16 @@ def cloud_of(topology: Topology) -> Cloud:
 def wanted(topology: Topology, now: datetime) -> list[Resource]:
     """All that a topology declares, in the order of KINDS."""
     cloud = cloud_of(topology)
-    every = [*_network(topology, cloud), *_groups(topology, cloud, now)]
+    every = [*_configuring(topology), *_network(topology, cloud), *_groups(topology, cloud, now)]
     return sorted(every, key=lambda each: KINDS.index(each.kind))
+
+
+def _configuring(topology: Topology) -> Iterator[Resource]:
+    """What machines configure themselves from, but for what each group has of its own."""
+    yield Resource("bucket", topology.name)
+    yield Resource("bundle", parcel.version(topology))
+    for name in (names.SIGNING, names.SSH, *secrets.declared(topology)):
+        yield Resource("parameter", name)
 
 
 def _network(topology: Topology, cloud: Cloud) -> Iterator[Resource]:
@@ -80,11 +96,13 @@ def _network(topology: Topology, cloud: Cloud) -> Iterator[Resource]:
     yield Resource("routes", topology.name, {"default": True, "zones": tuple(sorted(cloud.zones))})
     for zone, cidr in cloud.subnets().items():
         yield Resource("subnet", zone, {"cidr": cidr})
+        yield Resource("addresses", zone, {"public": True})  # there is no other way out to AWS and to mirrors
 
 
 def _groups(topology: Topology, cloud: Cloud, now: datetime) -> Iterator[Resource]:
     rules = ingress(topology, cloud)
     for group in cloud.groups:
+        yield Resource("role", group.name, {"digest": digest(permissions.policy(topology, group, ANYBODY))})
         yield Resource("security-group", group.name)
         yield Resource("rules", group.name, {"rules": rules[group.name]})
         data = template(topology, cloud, group)
@@ -119,7 +137,8 @@ def _scaling(topology: Topology, cloud: Cloud, group: CloudGroup, now: datetime)
         {"balanced": bool(public), "spot_share": group.spot_share},
         sizes=(group.sizes[0],) * group.least,
     )
-    yield Resource("hook", f"{group.name}/{DRAIN.name}", hook_values(DRAIN))
+    for hook in HOOKS:
+        yield Resource("hook", f"{group.name}/{hook.name}", hook_values(hook))
     for action in schedule.actions(cloud, group, now):
         yield Resource(
             "action",
@@ -153,7 +172,7 @@ def ingress(topology: Topology, cloud: Cloud) -> dict[str, tuple[tuple[str, int,
         for name in inventory_groups(list(group.roles)):
             members.setdefault(name, []).append(group.name)
     found: dict[str, set[tuple[str, int, str]]] = {group.name: set() for group in cloud.groups}
-    for flow in flows(open_on, members, CONTROLLER):
+    for flow in flows(open_on, members, [CONTROLLER]):
         for source in flow.sources:
             for each in cloud.controllers if source == CONTROLLER else (source,):
                 found[flow.address].add((flow.transport, flow.port, each))
@@ -161,7 +180,9 @@ def ingress(topology: Topology, cloud: Cloud) -> dict[str, tuple[tuple[str, int,
 
 
 def template(topology: Topology, cloud: Cloud, group: CloudGroup) -> dict[str, Any]:
-    """A group's launch template in EC2's words, but for the id of its security group."""
+    """A group's launch template in EC2's words, but for the id of its security group, and with `boot` in place of
+    user-data: what a machine of the group has to know.
+    """
     root = {"VolumeType": "gp3", "VolumeSize": ROOT_GB, "Encrypted": True, "DeleteOnTermination": True}
     volumes = [{"DeviceName": "/dev/xvda", "Ebs": root}]
     if group.spool_gb:
@@ -174,6 +195,18 @@ def template(topology: Topology, cloud: Cloud, group: CloudGroup) -> dict[str, A
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "BlockDeviceMapping": volumes,
         "TagSpecification": [{"ResourceType": "volume", "Tag": tags}],
+        "IamInstanceProfile": {"Name": names.role(cloud.region, topology.name, group.name)},
+        "boot": {
+            "source": source_digest(),
+            "topology": topology.name,
+            "region": cloud.region,
+            "group": group.name,
+            "groups": list(inventory_groups(list(group.roles))),
+            "version": parcel.version(topology),
+            "scaling_group": f"{topology.name}-{group.name}" if group.scales else "",
+            "hook": CONFIGURE.name if group.scales else "",
+            "within_s": CONFIGURE_S,
+        },
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from paramiko import Channel, SSHException
 from pyinfra.api import facts
 from pyinfra.api.command import StringCommand
+from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.ssh_util import raise_connect_error
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command_for_host
@@ -83,6 +84,12 @@ _get_fact = facts._get_fact
 def install() -> None:
     """Let pyinfra say which commands are facts: they come through one function, without a mark of their own."""
     facts._get_fact = _get_fact_reading
+
+
+class Here(LocalConnector):
+    """pyinfra's @local under the name of the node that this machine is."""
+
+    reading = False
 
 
 class FastSSH(SSHConnector):

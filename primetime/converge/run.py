@@ -19,16 +19,23 @@ Progress = Callable[[str], None]
 
 
 def converge(
-    topology: str, *, dry: bool = False, limit: Sequence[str] = (), progress: Progress = lambda _: None
+    topology: str,
+    *,
+    dry: bool = False,
+    limit: Sequence[str] = (),
+    here: str = "",
+    progress: Progress = lambda _: None,
 ) -> ConvergeReport:
     """Run deploy.py on the live nodes of a topology (name or path).
 
-    `dry` only looks. `limit` names nodes; all when empty. Failures of operations are in the report; PrimetimeError
+    `dry` only looks. `limit` names nodes; all when empty. `here` is the node that this machine is: it alone, without
+    ssh. Failures of operations are in the report; PrimetimeError
     when the run itself could not be made, with the end of pyinfra's own log.
     """
     command = [sys.executable, "-m", "primetime.converge.runner", topology]
     command += ["--dry"] if dry else []
     command += ["--limit", ",".join(limit)] if limit else []
+    command += ["--here", here] if here else []
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             bound(command),

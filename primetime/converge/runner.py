@@ -1,4 +1,4 @@
-"""The child's side of a converge: `python -m primetime.converge.runner TOPOLOGY [--dry] [--limit a,b]`.
+"""The child's side of a converge: `python -m primetime.converge.runner TOPOLOGY [--dry] [--limit a,b] [--here a]`.
 
 Standard output carries JSON lines only: {"progress": "..."} and at last the result. pyinfra's log goes to standard
 error. Started by primetime.converge.run.
@@ -51,8 +51,10 @@ def main() -> None:
     operations._run_host_op_with_context = _contain(operations._run_host_op_with_context)
     pyinfra.is_cli = True  # so that operations are ordered by their place in deploy.py
     try:
-        inventory = live(load(arguments.topology))
-        state = _state(inventory, arguments.limit.split(",") if arguments.limit else [])
+        inventory = live(load(arguments.topology), here=bool(arguments.here))
+        limit = arguments.limit.split(",") if arguments.limit else []
+        inventory.topology.require_nodes(limit)
+        state = _state(inventory, limit, arguments.here)
         try:
             tell(_converge(state, arguments.dry))
         finally:
@@ -69,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("topology")
     parser.add_argument("--dry", action="store_true")
     parser.add_argument("--limit", default="")
+    parser.add_argument("--here", default="")
     return parser.parse_args()
 
 
@@ -79,9 +82,9 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def _state(inventory: Inventory, limit: list[str]) -> State:
+def _state(inventory: Inventory, limit: list[str], here: str) -> State:
     """A pyinfra state over the live nodes, with group_data, checked, not yet connected."""
-    groups = groups_of(inventory)
+    groups = groups_of(inventory, here)
     state = OrderedState(check_for_changes=True)
     state.cwd = str(REPO)
     ctx_state.set(state)
@@ -90,7 +93,7 @@ def _state(inventory: Inventory, limit: list[str]) -> State:
     hosts = Hosts((groups["all"], dict(overrides.get("all", {}))), **named)
     for host in hosts:
         check_host_data(host.data.dict(), host.name)
-        host.connector_cls = connector.FastSSH
+        host.connector_cls = connector.Here if here else connector.FastSSH
     config = Config(DIFF=True)
     ctx_config.set(config)
     ctx_inventory.set(hosts)

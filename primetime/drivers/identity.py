@@ -82,12 +82,14 @@ class IamDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
     ) -> None:
         """A role for EC2 with one policy, and its instance profile; the same again completes or changes it.
 
-        Its description is given last: a role that has it is whole. AlreadyThere when the name has another path.
+        The whole description is given last, its first word at once: a role that has all of it is complete. AlreadyThere
+        when the name has another path.
         """
         marks = [{"Key": key, "Value": value} for key, value in tags.items()]
         ask, trust = self.connection.ask, json.dumps(_TRUST)
         if name not in [each.name for each in self.list_machine_roles(path)]:
-            ask("CreateRole", RoleName=name, Path=path, AssumeRolePolicyDocument=trust, Tags=marks)
+            first = description.partition(" ")[0]
+            ask("CreateRole", RoleName=name, Path=path, AssumeRolePolicyDocument=trust, Description=first, Tags=marks)
         ask("PutRolePolicy", RoleName=name, PolicyName=POLICY, PolicyDocument=json.dumps(policy))
         profiles = ask("ListInstanceProfiles", PathPrefix=path).get("InstanceProfiles") or []
         if name not in [each["InstanceProfileName"] for each in profiles]:

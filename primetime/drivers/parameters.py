@@ -68,8 +68,8 @@ class ParametersDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
     service = "ssm"
 
     def list_parameters(self, path: str) -> list[Parameter]:
-        """Those directly under a path; their values are not read."""
-        filters = [{"Key": "Path", "Option": "OneLevel", "Values": [path.rstrip("/")]}]
+        """Those under a path; their values are not read."""
+        filters = [{"Key": "Path", "Option": "Recursive", "Values": [path.rstrip("/")]}]
         return [
             Parameter(
                 each["Name"], datetime.fromtimestamp(float(each["LastModifiedDate"]), UTC), int(each.get("Version", 1))

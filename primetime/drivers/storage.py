@@ -43,6 +43,8 @@ class StorageConnection(AwsConnection):
         return self._patiently({"Action": method, "path": action, "params": params, "rest": rest})
 
     def send(self, asked: dict[str, Any]) -> Any:
+        if hasattr(asked["rest"].get("data"), "seek"):
+            asked["rest"]["data"].seek(0)  # a file, of which a call that failed has read some
         return super(AwsConnection, self).request(asked["path"], params=asked["params"], **asked["rest"])
 
 

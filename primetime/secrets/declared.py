@@ -12,13 +12,14 @@ class Secret:
 
     `name` begins with its owner's group (`redis_shipper`); `purpose` says what it is for; `rotation` what a converge
     does with a new value, and who restarts. `random_bytes` go into a value that is made here; 0: it comes from
-    elsewhere, so only `secret set` can give it.
+    elsewhere, so only `secret set` can give it. `readers` are the groups that work with it beside its owner.
     """
 
     name: str
     purpose: str
     rotation: str
     random_bytes: int = 32
+    readers: tuple[str, ...] = ()
 
     def make(self) -> str:
         """A new value: letters, digits, `-` and `_`."""

@@ -77,8 +77,11 @@ class Store:
                 self._write({**found, **new})
             return names
 
-    def change_key(self) -> None:
-        """Encrypt everything under a new key. Cut short at any moment, what is on disk can be read."""
+    def change_key(self) -> str:
+        """Encrypt everything under a new key, and say where that is.
+
+        Cut short at any moment, what is on disk can be read.
+        """
         with self._changing():
             found = self.entries()
             old = self.key.read()
@@ -90,6 +93,7 @@ class Store:
                 {name: Entry(line.since, cipher.rotate(line.token.encode()).decode()) for name, line in found.items()}
             )
             self.key.write([new])
+        return f"{self.file} is encrypted with the new key in {self.key.file}"
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:

@@ -7,7 +7,8 @@ promises, and by the verb `secret`.
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from primetime.errors import PrimetimeError, UsageError
 from primetime.paths import home
@@ -16,30 +17,41 @@ from primetime.secrets.keys import Key
 from primetime.secrets.store import Store
 from primetime.secrets.value import Value
 from primetime.settings import known
-from primetime.topology import Topology
+from primetime.topology import Topology, inventory_groups
 
-LOCAL = ("nspawn", "vagrant")  # their machines and secrets are this machine's own: made at first `up`
-
-
-def store(topology: Topology) -> Store:
-    """Local topologies keep theirs in PRIMETIME_HOME; others beside the topology file, where it can be committed."""
-    name = f"{topology.name}.secrets"
-    folder = home() / "secrets" if is_local(topology) else Path(topology.file).absolute().parent
-    return Store(folder / name, Key(home() / "keys" / f"{topology.name}.key"))
+if TYPE_CHECKING:
+    from primetime.secrets.parameters import ParameterStore
 
 
-def is_local(topology: Topology) -> bool:
-    return topology.provider in LOCAL
+def store(topology: Topology) -> Store | ParameterStore:
+    """A topology on EC2 keeps its secrets there, in SecureString parameters; others theirs in PRIMETIME_HOME."""
+    if topology.cloud:
+        from primetime.secrets.parameters import ParameterStore  # imported late: other topologies need nothing of AWS
+
+        return ParameterStore(topology.name, topology.cloud.region)
+    return Store(home() / "secrets" / f"{topology.name}.secrets", Key(home() / "keys" / f"{topology.name}.key"))
 
 
 def declared(topology: Topology) -> dict[str, tuple[str, Secret]]:
     """Name → (owner, secret) of all that the topology's roles declare, in order of their hosts."""
+    groups = topology.all_groups()
+    for each in topology.cloud.groups if topology.cloud else ():
+        groups += [group for group in inventory_groups(list(each.roles)) if group not in groups]
     return {
         secret.name: (group, secret)
-        for group in topology.all_groups()
+        for group in groups
         if group in known()
         for secret in getattr(known()[group], "secrets", ())
     }
+
+
+def readable(topology: Topology, groups: Collection[str]) -> list[str]:
+    """The secrets that hosts in these groups work with: their roles' own, and those that name them as readers."""
+    return [
+        name
+        for name, (owner, secret) in declared(topology).items()
+        if owner in groups or set(secret.readers) & set(groups)
+    ]
 
 
 def missing(topology: Topology) -> list[str]:
@@ -49,10 +61,10 @@ def missing(topology: Topology) -> list[str]:
 
 
 def make_missing(topology: Topology) -> list[str]:
-    """Make what is missing of a local topology; returns the names made. What comes from elsewhere is not made."""
+    """Make what is missing; returns the names made. What comes from elsewhere is not made."""
     wanted = declared(topology)
     values = {name: wanted[name][1].make() for name in missing(topology) if wanted[name][1].random_bytes}
-    return store(topology).set(values, replace=False) if values and is_local(topology) else []
+    return store(topology).set(values, replace=False) if values else []
 
 
 def check(topology: Topology) -> None:
@@ -63,8 +75,7 @@ def check(topology: Topology) -> None:
         group, secret = wanted[name]
         command = f"bin/primetime secret set {name} -t {topology.argument}"
         if secret.random_bytes:
-            make = "up" if is_local(topology) else f"secret rotate {name}"
-            command = f"bin/primetime {make} -t {topology.argument} makes it, or {command}"
+            command = f"bin/primetime up -t {topology.argument} makes it, or {command}"
         sentences.append(
             f"Secret {name} of {topology.name} ({group}: {secret.purpose}) is not in {store(topology).file}: {command}"
         )
@@ -76,7 +87,8 @@ def value(topology: Topology, name: str) -> Value:
     """One secret's value; PrimetimeError when it is not set."""
     found = store(topology).get(known_name(topology, name))
     if found is None:
-        check(topology)
+        if not topology.cloud:  # whose machines may not list them
+            check(topology)
         raise PrimetimeError(f"Secret {name} of {topology.name} is not set: bin/primetime secret list shows what is")
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from primetime.secrets.value import Value
 from primetime.settings import Settings, from_data, known
 from primetime.topology import NodeSpec, load
 from primetime.verify import promises, shell
-from primetime.verify.network import Network, look
+from primetime.verify.network import Network, listening, look
 from primetime.verify.promises import Promise, Rendered
 
 S = TypeVar("S", bound=Settings)
@@ -66,10 +66,16 @@ class Judgement:
     rendered: bool = False  # not kept, because this kind of host cannot: written there, and not proved
 
 
-def judge(inventory: Inventory, names: Collection[str], wanted: Callable[[str], bool]) -> list[Judgement]:
-    """Every promise of the nodes in `names` whose role is `wanted`. Of a host that does not answer ssh, only that."""
-    groups = {group for node in inventory.topology.nodes for group in node.groups}
-    return _explained(promises.modules(groups), lambda: _judge(inventory, names, wanted))
+def judge(
+    inventory: Inventory, names: Collection[str], wanted: Callable[[str], bool], here: str = ""
+) -> list[Judgement]:
+    """Every promise of the nodes in `names` whose role is `wanted`. Of a host that does not answer ssh, only that.
+
+    `here` is the node that this machine is: no other is looked at.
+    """
+    nodes = [node for node in inventory.topology.nodes if here in ("", node.name)]
+    groups = {group for node in nodes for group in node.groups}
+    return _explained(promises.modules(groups), lambda: _judge(inventory, nodes, names, wanted))
 
 
 def _explained(modules: list[str], work: Callable[[], R]) -> R:
@@ -94,8 +100,10 @@ def _explained(modules: list[str], work: Callable[[], R]) -> R:
     return plugin.result
 
 
-def _judge(inventory: Inventory, names: Collection[str], wanted: Callable[[str], bool]) -> list[Judgement]:
-    nodes = [_node(inventory, spec) for spec in inventory.topology.nodes]
+def _judge(
+    inventory: Inventory, specs: Sequence[NodeSpec], names: Collection[str], wanted: Callable[[str], bool]
+) -> list[Judgement]:
+    nodes = [_node(inventory, spec) for spec in specs]
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, shell.SHELLS * len(nodes))) as pool, _hosts(nodes, pool) as seen:
         answering = [node for node in nodes if not isinstance(seen[node.name], shell.Gone)]
         told = [_answers(node, seen[node.name]) for node in nodes if node.name in names and wanted("base")]
@@ -147,7 +155,10 @@ def _hosts(nodes: list[LiveNode], pool: ThreadPoolExecutor) -> Iterator[dict[str
 
 def _look(inventory: Inventory, answering: list[LiveNode], names: Collection[str]) -> Network:
     where = {node.name: (node.address, node.ssh_config) for node in answering}
-    return look(where, inventory.flows, inventory.controller, [n.address for n in answering if n.name in names])
+    if inventory.topology.cloud:
+        return listening(where)
+    [controller] = inventory.controllers
+    return look(where, inventory.flows, controller, [n.address for n in answering if n.name in names])
 
 
 def _answers(node: LiveNode, host: Any) -> Judgement:

@@ -17,6 +17,7 @@ from typing import Any
 
 from primetime.errors import PrimetimeError
 from primetime.flows import Flow, Probe, probes
+from primetime.verify.promises import Rendered
 from primetime.verify.shell import ssh
 
 PROBER = Path(__file__).with_name("prober.py")
@@ -29,13 +30,18 @@ Listening = tuple[str, str, int]  # transport, address as bound, port
 @dataclass(frozen=True)
 class Network:
     """`listening` by node name; `wrong`: a sentence for each packet that got through, or did not, against the
-    declarations, by (name of the machine that tried, address that it tried)."""
+    declarations, by (name of the machine that tried, address that it tried); None where nobody tried."""
 
     listening: Mapping[str, tuple[Listening, ...]]
-    wrong: Mapping[tuple[str, str], tuple[str, ...]]
+    wrong: Mapping[tuple[str, str], tuple[str, ...]] | None
 
     def into(self, node: Any, *, controller: bool) -> list[str]:
-        """What is wrong on the way to a node: from the controlling machine, or from all other hosts."""
+        """What is wrong on the way to a node: from the controlling machine, or from all other hosts.
+
+        Raises Rendered where nobody tried.
+        """
+        if self.wrong is None:
+            raise Rendered("rules are written; on EC2 nobody sends the packets that they must stop")
         return sorted(
             sentence
             for (source, target), sentences in self.wrong.items()
@@ -47,6 +53,8 @@ class Network:
         """Whether something listens where an endpoint says."""
         address = "127.0.0.1" if endpoint.loopback else node.address
         wanted = {(endpoint.transport, bound, endpoint.port) for bound in (address, "0.0.0.0", "*", "::")}
+        if node.name not in self.listening:
+            raise Rendered(f"{node.name} was not looked at")
         return not wanted.isdisjoint(self.listening[node.name])
 
 
@@ -77,16 +85,30 @@ class Prober:
         self._process.wait()
 
 
+def listening(nodes: Mapping[str, tuple[str, str]]) -> Network:
+    """What listens on `nodes`, as for `look`, and no more."""
+    probers = _probers(nodes)
+    try:
+        return Network({prober.name: tuple((t, a, p) for t, a, p in prober.answer()) for prober in probers}, None)
+    finally:
+        for prober in probers:
+            prober.close()
+
+
+def _probers(nodes: Mapping[str, tuple[str, str]]) -> list[Prober]:
+    text = PROBER.read_text()
+    return [
+        Prober(name, address, ssh(name, config, f"timeout {DEADLINE_S:g} python3 -c", text))
+        for name, (address, config) in nodes.items()
+    ]
+
+
 def look(
     nodes: Mapping[str, tuple[str, str]], every: list[Flow], controller: str, targets: Iterable[str] | None = None
 ) -> Network:
     """Look at `nodes` (name → address, ssh configuration) and from them, at `targets` (addresses; all when None)."""
-    text = PROBER.read_text()
-    probers = [
-        Prober(name, address, ssh(name, config, f"timeout {DEADLINE_S:g} python3 -c", text))
-        for name, (address, config) in nodes.items()
-    ]
-    probers.append(Prober(CONTROLLER, controller, ["timeout", f"{DEADLINE_S:g}", sys.executable, "-c", text]))
+    here = ["timeout", f"{DEADLINE_S:g}", sys.executable, "-c", PROBER.read_text()]
+    probers = [*_probers(nodes), Prober(CONTROLLER, controller, here)]
     try:
         return _look(probers, every, list(targets) if targets is not None else [a for a, _ in nodes.values()])
     finally:

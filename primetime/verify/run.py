@@ -49,20 +49,22 @@ def verify(
     *,
     nodes: Sequence[str] = (),
     roles: Sequence[str] = (),
+    here: str = "",
 ) -> VerifyReport:
     """Check every promise of every role on every live host, and that a converge would change nothing.
 
-    `nodes` and `roles` (`hdfs`, `hdfs/namenode`) restrict it; all when empty.
+    `nodes` and `roles` (`hdfs`, `hdfs/namenode`) restrict it; all when empty. `here` is the node that this machine is:
+    it alone, without ssh.
     """
-    names = nodes or [node.name for node in inventory.topology.nodes]
+    names = ([here] if here else nodes) or [node.name for node in inventory.topology.nodes]
     progress(f"checking the promises of {len(names)} hosts")
 
     def wanted(role: str) -> bool:
         return not roles or role in roles or role.partition("/")[0] in roles
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        drift = pool.submit(converge, topology, dry=True, limit=nodes)
-        judgements = judge(inventory, names, wanted)
+        drift = pool.submit(converge, topology, dry=True, limit=nodes, here=here)
+        judgements = judge(inventory, names, wanted, here)
         groups = {group for node in inventory.topology.nodes for group in node.groups}
         return together(judgements + [j for j in drifted(drift.result(), groups) if wanted(j.role)])
 

@@ -21,7 +21,12 @@ class Redis:
     sysctls: ClassVar[Mapping[str, int]] = {"vm.overcommit_memory": 1}
 
     secrets: ClassVar[tuple[Secret, ...]] = (
-        Secret("redis_shipper", "the shipper counts", f"{RELOADED}; the shipper logs in again and repeats its call"),
+        Secret(
+            "redis_shipper",
+            "the shipper counts",
+            f"{RELOADED}; the shipper logs in again and repeats its call",
+            readers=("shipper",),
+        ),
         Secret("redis_monitoring", "monitoring reads INFO", RELOADED),
         Secret("redis_controller", "the controlling machine reads and mends counts", RELOADED),
     )

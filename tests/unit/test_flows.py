@@ -10,7 +10,7 @@ MEMBERS = {"hbase": [STORE], "shipper": [SHIPPER], "redis": [OTHER]}
 
 
 def of(*endpoints: Endpoint) -> list[Flow]:
-    return flows({STORE: [("hbase_thrift", endpoint) for endpoint in endpoints]}, MEMBERS, CONTROLLER)
+    return flows({STORE: [("hbase_thrift", endpoint) for endpoint in endpoints]}, MEMBERS, [CONTROLLER])
 
 
 def test_an_endpoint_is_open_to_the_hosts_of_the_roles_it_names() -> None:
@@ -59,3 +59,12 @@ def test_a_port_that_something_listens_on_anywhere_is_tried_everywhere() -> None
 def test_a_port_declared_for_one_transport_is_closed_for_the_other() -> None:
     found = tried(Endpoint("time", 123, open_to=["shipper"], transport="udp"), listening=[("tcp", 123)])
     assert {("udp", 123, True), ("tcp", 123, False)} <= found
+
+
+def test_a_group_whose_members_come_and_go_is_let_in_by_its_network() -> None:
+    """What is in the network by an address of its own needs no word more; what is outside of it does."""
+    endpoint = Endpoint("redis", 6379, open_to=["shipper", "monitoring", "controller"])
+    members = {"shipper": ["10.0.0.0/20"], "monitoring": [OTHER]}
+    [flow] = flows({STORE: [("redis", endpoint)]}, members, ["203.0.113.7/32"])
+    assert flow.sources == ("10.0.0.0/20", "203.0.113.7/32")
+    assert flow.open_to("10.0.15.9") and not flow.open_to("10.0.16.1")

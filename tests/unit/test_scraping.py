@@ -9,7 +9,7 @@ from primetime.topology import load
 def demo() -> Inventory:
     topology = load("demo")
     located = {node.name: Located(f"10.0.0.{n}", "", "", "") for n, node in enumerate(topology.nodes, 2)}
-    return Inventory(topology, located, "10.0.0.0/24", "10.0.0.1")
+    return Inventory(topology, located, "10.0.0.0/24", ("10.0.0.1",))
 
 
 def test_each_endpoint_that_serves_metrics_is_a_job_under_its_group_s_name() -> None:

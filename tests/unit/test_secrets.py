@@ -214,12 +214,6 @@ def test_a_missing_secret_says_what_it_is_for_and_which_command_puts_it_where(sm
     )
 
 
-def test_another_provider_s_secrets_lie_beside_the_topology_and_their_key_does_not(home: Path, tmp_path: Path) -> None:
-    topology = Topology("production", "ec2", "bookworm", (), (), file=str(tmp_path / "production.yml"))
-    store = secrets.store(topology)
-    assert (store.file, store.key.file) == (tmp_path / "production.secrets", home / "keys" / "production.key")
-
-
 def test_set_takes_the_value_from_standard_input_and_shows_it_nowhere(small: Topology) -> None:
     done = secret("set", "redis_shipper", topology=Path(small.file), stdin=f"{CANARY}\n")
     assert (done.returncode, done.stderr) == (0, "")

@@ -36,7 +36,7 @@ def test_an_object_comes_back_as_it_went_and_its_bucket_goes(checked: tuple[str,
     storage = StorageDriver(*checked, region=REGION)
     bucket = storage.create_container("primetime-test")
     sent, came = tmp_path / "sent", tmp_path / "came"
-    sent.write_bytes(bytes(range(256)) * 25_000)  # two parts
+    sent.write_bytes(bytes(range(256)) * 25_000)
     storage.upload_object(str(sent), bucket, "bundles/1/a.tar")
     [found] = storage.list_container_objects(bucket, prefix="bundles/")
     storage.download_object(found, str(came))

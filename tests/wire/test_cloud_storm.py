@@ -15,14 +15,14 @@ from primetime.drivers.aws import connection
 from primetime.errors import PrimetimeError
 from tests.aws_proxy import LOST, RESET, SILENT, THROTTLED, Proxy, proxy_before
 from tests.moto_server import REGION, Moto, moto, moto_server  # noqa: F401
-from tests.wire.test_cloud import EVENING, quiet
+from tests.wire.test_cloud import EVENING, quiet, small_bundle  # noqa: F401
 
 PATIENCE = 10  # commands that may fail before one gets through
 SILENCE_S = 0.5
 
 
 @pytest.fixture
-def proxy(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:  # noqa: F811
+def proxy(moto: Moto, small_bundle: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:  # noqa: F811
     """A calm one; silence is noticed in half a second and waits are short, so that a storm takes seconds."""
     monkeypatch.setattr(connection, "TIMEOUT_S", SILENCE_S)
     monkeypatch.setattr(connection, "FIRST_WAIT_S", 0.01)
@@ -50,6 +50,7 @@ def everything(url: str) -> dict[str, int]:
     """How many there are of each kind, asked by another client, past the proxy and whatever their tags."""
     place = {"region_name": REGION, "endpoint_url": url}
     ec2, scaling, balancing = (boto3.client(name, **place) for name in ("ec2", "autoscaling", "elbv2"))
+    iam, storage, parameters = (boto3.client(name, **place) for name in ("iam", "s3", "ssm"))
     states = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
     reservations = ec2.describe_instances(Filters=states)["Reservations"]
     return {
@@ -60,6 +61,10 @@ def everything(url: str) -> dict[str, int]:
         "security groups": len(ec2.describe_security_groups()["SecurityGroups"]),
         "templates": len(ec2.describe_launch_templates()["LaunchTemplates"]),
         "instances": sum(len(each["Instances"]) for each in reservations),
+        "roles": len(iam.list_roles(PathPrefix="/primetime/")["Roles"]),
+        "instance profiles": len(iam.list_instance_profiles()["InstanceProfiles"]),
+        "buckets": len(storage.list_buckets()["Buckets"]),
+        "parameters": len(parameters.describe_parameters()["Parameters"]),
         "groups": len(scaling.describe_auto_scaling_groups()["AutoScalingGroups"]),
         "balancers": len(balancing.describe_load_balancers()["LoadBalancers"]),
         "target groups": len(balancing.describe_target_groups()["TargetGroups"]),

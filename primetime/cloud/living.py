@@ -1,0 +1,90 @@
+"""A topology's live machines on EC2, found by their tags: members of groups that scale beside what is declared.
+
+Called by primetime.inventory for whoever converges, verifies or asks, and by the machines themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
+from typing import Any
+
+from primetime.cloud import ways
+from primetime.cloud.found import NODE, Aws, aws
+from primetime.cloud.wanted import NAME, OWNER, cloud_of
+from primetime.cloud.ways import Way
+from primetime.drivers.aws.wire import untagged
+from primetime.drivers.ec2 import by
+from primetime.errors import UsageError
+from primetime.inventory import Inventory, Located
+from primetime.topology import NodeSpec, Topology, inventory_groups
+from primetime.topology.checking import PRIVATE
+from primetime.topology.cloud import Cloud
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A live instance of a topology: `name` as in its inventory, `group` as in its file."""
+
+    id: str
+    name: str
+    group: str
+    address: str
+    public: str
+
+
+def machines(services: Aws, topology: Topology) -> list[Machine]:
+    """All that run or begin to. A member of a group that scales is called after its instance."""
+    filters = by({f"tag:{OWNER}": topology.name, "instance-state-name": ["pending", "running"]})
+    answer = services.ec2.connection.ask("DescribeInstances", Filter=filters)
+    every = [each for one in answer.get("reservationSet") or [] for each in one["instancesSet"]]
+    return sorted(map(_machine, every), key=lambda each: each.name)
+
+
+def _machine(plain: Mapping[str, Any]) -> Machine:
+    tags = untagged(plain["tagSet"], "key", "value")
+    name = tags.get(NODE) or f"{tags[NAME]}-{plain['instanceId']}"
+    group = name.rpartition("-")[0] if NODE in tags else tags[NAME]
+    public = plain.get("ipAddress") or ""
+    return Machine(plain["instanceId"], name, group, plain["privateIpAddress"], public)
+
+
+def inventory(topology: Topology, services: Aws | None = None, here: bool = False) -> Inventory:
+    """UsageError names the declared nodes that are not up. With `here` no way to the others is looked for."""
+    cloud = cloud_of(topology)
+    services = services or aws(cloud.region)
+    found = machines(services, topology)
+    _require_nodes(topology, found)
+    reached = {each.name: _reached(cloud, each) for each in found}
+    way = Way("", "", "") if here else ways.to(services, topology, found, reached)
+    located = {
+        each.name: Located(each.address, way.key, way.known_hosts, way.config, reached[each.name]) for each in found
+    }
+    coming = {
+        group: cloud.network for each in cloud.groups if each.scales for group in inventory_groups(list(each.roles))
+    }
+    live = replace(topology, nodes=tuple(_specs(topology, cloud, found)))
+    return Inventory(live, located, cloud.network, cloud.controllers, coming)
+
+
+def _specs(topology: Topology, cloud: Cloud, found: Sequence[Machine]) -> Iterator[NodeSpec]:
+    """Declared nodes in their order, then whoever is there of the groups that scale."""
+    yield from topology.nodes
+    for group in cloud.groups:
+        for each in found:
+            if group.scales and each.group == group.name:
+                yield NodeSpec(each.name, inventory_groups(list(group.roles)), group.memory_mb)
+
+
+def _require_nodes(topology: Topology, found: Iterable[Machine]) -> None:
+    missing = sorted({node.name for node in topology.nodes} - {each.name for each in found})
+    if missing or not found:
+        which = f"{', '.join(missing)} not running" if missing and found else "no machine is up"
+        raise UsageError(f"{topology.name}: {which}: bin/primetime up -t {topology.given} --yes makes them")
+
+
+def _reached(cloud: Cloud, machine: Machine) -> str:
+    """By its own address for controllers on private networks (a VPN, a machine in the network), else its public one."""
+    inside = any(IPv4Network(cidr).subnet_of(pool) for cidr in cloud.controllers for pool in PRIVATE)
+    return machine.address if inside or not machine.public else machine.public
