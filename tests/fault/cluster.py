@@ -164,7 +164,7 @@ class Cluster:
 
         def counted() -> bool:
             with contextlib.suppress(redis.RedisError):
-                return client.hget(f"count:{self.show}", f"{second}:answer") == b"1"
+                return client.hget(f"count:{self.show}", f"{second}:answer") == "1"
             return False
 
         if self.post(event).status != 204:
