@@ -21,7 +21,7 @@ from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
 from primetime.topology import Topology
 
 Progress = Callable[[str], None]
-HEALTHY_S = 900.0  # from a launch to a healthy member; a spot market may take its time
+HEALTHY_S = 2100.0  # from a launch to a healthy member: it may take as long as its launch hook waits
 _POLL_S = 2.0
 _LOOKS = 3  # how often `up` looks again after an answer was lost
 
@@ -168,7 +168,10 @@ def _lacking(services: Aws, topology: Topology) -> Iterator[str]:
             ]
             if len(good) < thing.extra.desired:
                 last = _last_activity(services, thing.id)
-                yield f"group {thing.name} has {len(good)} healthy members of {thing.extra.desired}{last}"
+                yield (
+                    f"group {thing.name} has {len(good)} healthy members of {thing.extra.desired}{last}: machines that "
+                    f"failed left their logs in the topology's bucket, under hosts/{thing.name}/"
+                )
         elif thing.kind == "node" and thing.extra != "running":
             yield f"node {thing.name} ({thing.id}) is {thing.extra}: see its console log"
 

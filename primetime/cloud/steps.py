@@ -7,7 +7,9 @@ have makes the same call, made twice, one thing.
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +27,7 @@ from primetime.cloud.user_data import endpoints, environment, user_data
 from primetime.cloud.wanted import ANY, HOOKS, Key, Resource, cloud_of, owned
 from primetime.cloud.ways import private_key, public_line
 from primetime.drivers.autoscaling import ScheduledAction, made_of
-from primetime.drivers.aws.errors import AlreadyThere
+from primetime.drivers.aws.errors import AlreadyThere, AwsError
 from primetime.drivers.aws.wire import tagged, tags
 from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.secrets import topology as secrets
@@ -33,6 +35,8 @@ from primetime.secrets.declared import Secret
 from primetime.topology import Topology
 
 Progress = Callable[[str], None]
+KNOWN_S, AGAIN_S = 60.0, 2.0  # IAM tells the other services within seconds, and promises nothing
+_UNKNOWN_ROLE = re.compile(r"invalid.*iam ?instance ?profile", re.IGNORECASE)
 OPERATORS = {
     names.SIGNING: ("up", Secret(names.SIGNING, "signs bundles", "machines made from then on check the new one")),
     names.SSH: ("up", Secret(names.SSH, "opens machines", "machines made from then on let the new one in")),
@@ -55,7 +59,7 @@ class Builder:
         """One step. NotAsDeclared when somebody else's resource has the name."""
         verb = getattr(self, f"_{step.resource.kind.replace('-', '_')}")
         try:
-            made = verb(step)
+            made = self._once_known(verb, step)
         except AlreadyThere as error:
             made = self._mine(step)
             if made is None:
@@ -65,6 +69,20 @@ class Builder:
                 ) from error
         if made:
             self.ids[step.resource.key] = made
+
+    def _once_known(self, verb: Callable[[Step], str | None], step: Step) -> str | None:
+        """What `verb` makes, asked again while the rest of AWS does not know the role that IAM has just made."""
+        until = time.monotonic() + KNOWN_S
+        while True:
+            try:
+                return verb(step)
+            except AwsError as error:
+                if not _UNKNOWN_ROLE.search(error.refusal.message) or time.monotonic() > until:
+                    raise
+                self.progress(
+                    f"waiting: {step.resource.kind} {step.resource.name}: its role is not known everywhere yet"
+                )
+                time.sleep(AGAIN_S)
 
     def _mine(self, step: Step) -> str | None:
         """The thing as it was to be, when a repeated call finds what the first one made, whose answer was not heard."""

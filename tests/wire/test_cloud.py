@@ -17,11 +17,12 @@ import pytest
 
 from primetime.calendar import collectors
 from primetime.capacity_figures import FIGURES
-from primetime.cloud import freeze, lock, machines, parcel
+from primetime.cloud import freeze, lock, machines, parcel, steps
 from primetime.cloud.found import Aws, find
 from primetime.cloud.wanted import owned
 from primetime.drivers.aws import wire
 from primetime.drivers.aws.connection import AwsConnection
+from primetime.drivers.aws.errors import AwsError, Refusal
 from primetime.drivers.ec2 import Ec2Driver
 from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
 from primetime.topology import Topology, load, parse
@@ -159,6 +160,25 @@ def test_an_up_whose_answer_is_lost_looks_again_and_makes_nothing_twice(
     up(services)
     assert lost and services.calls.count("CreateVpc") == 1
     assert down(services) == []
+
+
+def test_a_role_that_ec2_does_not_know_yet_is_waited_for(services: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = AwsConnection._once
+    unknown = {
+        "CreateAutoScalingGroup": "Value (x) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance "
+        "Profile name",
+        "RunInstances": "Invalid IamInstanceProfile: x",
+    }
+
+    def late(self: Any, asked: dict[str, Any]) -> Any:
+        if message := unknown.pop(asked["Action"], None):
+            raise AwsError(Refusal("ValidationError", message, asked["Action"], 400))
+        return once(self, asked)
+
+    monkeypatch.setattr(AwsConnection, "_once", late)
+    monkeypatch.setattr(steps, "AGAIN_S", 0.01)
+    up(services)
+    assert unknown == {} and machines.look(services, EVENING).clear
 
 
 def test_what_somebody_else_owns_is_neither_taken_nor_removed(services: Aws) -> None:
