@@ -75,7 +75,7 @@ def booted(cluster: Cluster, node: str) -> str:
     return cluster.asked(node, "systemctl show -P UserspaceTimestampMonotonic").strip()
 
 
-def restarted(node: str, recovered: Callable[[Cluster], bool], **more: Any) -> Fault:
+def restarted(whose: str, node: str, recovered: Callable[[Cluster], bool], **more: Any) -> Fault:
     """A host is killed whole and started again; its data stay."""
 
     def do(cluster: Cluster) -> None:
@@ -87,7 +87,7 @@ def restarted(node: str, recovered: Callable[[Cluster], bool], **more: Any) -> F
         return f"{node} booted anew"
 
     return Fault(
-        f"{node.removesuffix('-1')} host killed -9 and started again",
+        f"{whose} host killed -9 and started again",
         do,
         proof,
         recovered,
@@ -144,8 +144,8 @@ FAULTS = [
     ),
     unit("NameNode", STORE, "primetime-hdfs-namenode", Cluster.arrives),
     unit("ZooKeeper", STORE, "primetime-zookeeper", Cluster.arrives),
-    restarted(COLLECTOR, Cluster.accepts, quick=True),
-    restarted(REDIS, Cluster.counts),
+    restarted("collector", COLLECTOR, Cluster.accepts, quick=True),
+    restarted("Redis", REDIS, Cluster.counts),
     Fault(
         f"HBase away for {AWAY_S // 60} minutes: its host killed -9",
         take_the_store_away,
