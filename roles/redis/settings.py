@@ -34,7 +34,8 @@ class Redis:
     port: int = 6379
     open_files: int = 16_384  # its default of 10,000 clients, and its own files
     # Half of the smallest host: while its file is written anew, each page that changes is there twice, and a burst
-    # changes all of them. Seven million events of the last 40 minutes. Full: counting waits, storing does not.
+    # changes all of them. Five bursts of a million by the same million users within 40 minutes fit, three million by as
+    # many users do (a user's last vote in a poll is kept). Full: counting waits, storing does not.
     maxmemory_mb: int = 112
     appendfsync: str = "everysec"  # counts are recomputed from HBase when a crash loses their last second
 
