@@ -11,10 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class MetadataServer:
-    """`paths`: what is under meta-data/; what is not there is a 404."""
+    """`paths`: what is under meta-data/, `of` the same for who asks from an address; what is not there is a 404."""
 
     url: str = ""
     paths: dict[str, str] = field(default_factory=dict)
+    of: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -27,7 +28,8 @@ def metadata_server(address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Met
 
         def do_GET(self) -> None:
             asked = self.path.removeprefix("/latest/meta-data/")
-            self._answer(told.paths.get(asked) if self.headers["X-aws-ec2-metadata-token"] == "a-token" else None)
+            paths = told.of.get(self.client_address[0], told.paths)
+            self._answer(paths.get(asked) if self.headers["X-aws-ec2-metadata-token"] == "a-token" else None)
 
         def _answer(self, text: str | None) -> None:
             self.send_response(404 if text is None else 200)
