@@ -17,6 +17,7 @@ from primetime.topology import Topology, load
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask; on EC2 nothing is removed without it")
+    parser.add_argument("--leave-spools", action="store_true", help="also while spools are not shipped (on EC2)")
 
 
 def _topology(named: str) -> Topology:
@@ -53,7 +54,7 @@ def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console)
         raise UsageError(f"down removes all of {topology.name}: add --yes")
     services = cloud.services(topology)
     with console.stage("down"):
-        cloud.down(services, topology.name, console.progress)
+        cloud.down(services, topology.name, console.progress, arguments.leave_spools)
         left, money = cloud.left(services, topology.name)
     for thing in left:
         console.say(f"left: {thing}")

@@ -185,10 +185,26 @@ def _last_activity(services: Aws, group: str) -> str:
     return f" (last activity: {last.get('Description')}: {last.get('StatusCode')} {told})"
 
 
-def down(services: Aws, topology: str, progress: Progress) -> None:
-    """Remove everything that has the topology's tag."""
+def down(services: Aws, topology: str, progress: Progress, leave_spools: bool = False) -> None:
+    """Remove everything that has the topology's tag, but for spools that outlive their machines.
+
+    PrimetimeError while a member is protected, which its guard does while its spool waits, unless told `leave_spools`.
+    """
     with lock.held(services.ec2, topology, "down"):
-        Remover(services, progress).all(find(services, topology))
+        found = find(services, topology)
+        if not leave_spools:
+            _require_shipped(found, topology)
+        Remover(services, progress).all(found)
+
+
+def _require_shipped(found: Mapping[Key, Thing], topology: str) -> None:
+    groups = [thing for thing in found.values() if thing.kind == "group"]
+    waiting = [f"{thing.name} {each.id}" for thing in groups for each in thing.extra.members if each.protected]
+    if waiting:
+        raise PrimetimeError(
+            f"{topology} has spools that are not shipped ({', '.join(waiting)}): see that the store runs and repeat "
+            "the command in a minute, or write --leave-spools: their volumes stay, and are named"
+        )
 
 
 def left(services: Aws, topology: str) -> tuple[list[str], Cost]:

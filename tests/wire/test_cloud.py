@@ -197,6 +197,18 @@ def test_a_spool_that_outlived_its_machine_is_named_and_not_deleted(services: Aw
     assert down(services) == [f"spool {spool}: not deleted, for it may hold events"]
 
 
+def test_down_waits_for_spools_that_are_not_shipped_unless_they_are_left(services: Aws) -> None:
+    up(services)
+    first, *_ = services.scaling.list_auto_scale_group_members("evening-collector")
+    services.scaling.ex_protect_members("evening-collector", [first.id], True)  # as its guard does
+    before = machines.left(services, EVENING.name)[0]
+    with pytest.raises(PrimetimeError, match=rf"spools that are not shipped \(collector {first.id}\)"):
+        down(services)
+    assert machines.left(services, EVENING.name)[0] == before
+    machines.down(services, EVENING.name, quiet, leave_spools=True)
+    assert machines.left(services, EVENING.name)[0] == []
+
+
 def test_a_group_s_number_is_the_autoscaler_s(services: Aws) -> None:
     up(services)
     services.scaling.update_auto_scale_group("evening-collector", MinSize=6, DesiredCapacity=6)  # as a show does
