@@ -192,19 +192,23 @@ def down(services: Aws, topology: str, progress: Progress, leave_spools: bool = 
     """
     with lock.held(services.ec2, topology, "down"):
         found = find(services, topology)
-        if not leave_spools:
-            _require_shipped(found, topology)
+        waiting = _protected(found)
+        if waiting and not leave_spools:
+            names = ", ".join(f"{group} {each}" for group, members in waiting.items() for each in members)
+            raise PrimetimeError(
+                f"{topology} has spools that are not shipped ({names}): see that the store runs and repeat the command "
+                "in a minute, or write --leave-spools: their volumes stay, and are named"
+            )
+        for group, members in waiting.items():
+            services.scaling.ex_protect_members(group, members, False)
         Remover(services, progress).all(found)
 
 
-def _require_shipped(found: Mapping[Key, Thing], topology: str) -> None:
+def _protected(found: Mapping[Key, Thing]) -> dict[str, list[str]]:
+    """Group → its members that scaling in may not choose; groups without any are left out."""
     groups = [thing for thing in found.values() if thing.kind == "group"]
-    waiting = [f"{thing.name} {each.id}" for thing in groups for each in thing.extra.members if each.protected]
-    if waiting:
-        raise PrimetimeError(
-            f"{topology} has spools that are not shipped ({', '.join(waiting)}): see that the store runs and repeat "
-            "the command in a minute, or write --leave-spools: their volumes stay, and are named"
-        )
+    every = {thing.id: [each.id for each in thing.extra.members if each.protected] for thing in groups}
+    return {group: members for group, members in every.items() if members}
 
 
 def left(services: Aws, topology: str) -> tuple[list[str], Cost]:

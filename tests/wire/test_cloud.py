@@ -202,7 +202,7 @@ def test_down_waits_for_spools_that_are_not_shipped_unless_they_are_left(service
     first, *_ = services.scaling.list_auto_scale_group_members("evening-collector")
     services.scaling.ex_protect_members("evening-collector", [first.id], True)  # as its guard does
     before = machines.left(services, EVENING.name)[0]
-    with pytest.raises(PrimetimeError, match=rf"spools that are not shipped \(collector {first.id}\)"):
+    with pytest.raises(PrimetimeError, match=rf"spools that are not shipped \(evening-collector {first.id}\)"):
         down(services)
     assert machines.left(services, EVENING.name)[0] == before
     machines.down(services, EVENING.name, quiet, leave_spools=True)
