@@ -6,8 +6,9 @@ Called by primetime.cloud. All of libcloud's verbs for containers and objects wo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from libcloud.http import LibcloudConnection
 from libcloud.storage.drivers.s3 import BaseS3Connection, BaseS3StorageDriver, S3RawResponse, S3Response
 
 from primetime.drivers.aws.connection import AwsConnection, AwsDriver, AwsResponse
@@ -29,6 +30,13 @@ class StorageRawResponse(StorageResponse, _S3RawResponse):  # type: ignore[misc]
     """The same, of a body that is read as it comes."""
 
 
+class BoundedConnection(LibcloudConnection):
+    """libcloud's own gives uploads no time limit: one whose answer is lost would be waited for without end."""
+
+    def prepared_request(self, *words: Any, **named: Any) -> None:
+        cast(Any, self).request(*words, **named)  # not typed
+
+
 class StorageConnection(AwsConnection):
     """S3 speaks HTTP's verbs: what is asked twice is done once, so all of it may be repeated."""
 
@@ -37,6 +45,7 @@ class StorageConnection(AwsConnection):
     responseCls = StorageResponse
     rawResponseCls = StorageRawResponse
     host = BaseS3Connection.host
+    conn_class = BoundedConnection
 
     def request(self, action: str, params: Mapping[str, Any] | None = None, **rest: Any) -> Any:
         method = rest.get("method", "GET")
