@@ -45,7 +45,7 @@ def ensure(progress: Progress = lambda _: None) -> Path:
             progress("building the shipper's bundle")
             with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as making:
                 tree = Path(making) / "tree"
-                shutil.copytree(wheels(), tree)
+                shutil.copytree(wheels(LOCK), tree)
                 for path in _sources():
                     target = tree / "primetime" / path.relative_to(REPO / "primetime")
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def _sources() -> Iterator[Path]:
         yield from (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
 
 
-def wheels(lock: Path = LOCK) -> Path:
+def wheels(lock: Path) -> Path:
     """The wheels of a lock, unpacked; kept by themselves, since our code changes without them, also offline."""
     folder = cache() / "wheels" / hashlib.sha256(PYTHON.encode() + lock.read_bytes()).hexdigest()[:12]
     if not folder.is_dir():
