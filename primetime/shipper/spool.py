@@ -21,6 +21,7 @@ from primetime.event import ULID
 from primetime.shipper.tail import Closed, Live, Sealed, State
 
 _NAME = re.compile(rf"({ULID.pattern}-w[0-9]{{2}})-([0-9]{{10}})\.(open|sealed|closed)")
+ENDING_S = 5.0  # what a killed shipper's lanes take at most to end on a busy machine
 _RESCAN_S = 1.0  # a directory's change time is coarse: two changes within a tick may look like one
 
 
@@ -127,14 +128,27 @@ def _kind(suffixes: set[str]) -> Kind | None:
 
 
 @contextlib.contextmanager
-def only_shipper(directory: Path) -> Iterator[None]:
-    """Hold the spool directory's lock: two shippers would each write the other's ledger rows."""
+def only_shipper(directory: Path, patience_s: float = ENDING_S) -> Iterator[None]:
+    """Hold the spool directory's lock: two shippers would each write the other's ledger rows.
+
+    PrimetimeError when another holds it for longer than `patience_s`: the lanes of one that was killed hold it until
+    they have ended too.
+    """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    deadline = time.monotonic() + patience_s
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PrimetimeError(f"{directory}: another shipper is at work here: stop it first") from error
+        while not _locked(fd):
+            if time.monotonic() >= deadline:
+                raise PrimetimeError(f"{directory}: another shipper is at work here: stop it first")
+            time.sleep(0.02)
         yield
     finally:
         os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -100,5 +102,15 @@ def test_a_segment_s_sidecar_is_not_an_orphan(tmp_path: Path) -> None:
 
 
 def test_a_spool_has_one_shipper(tmp_path: Path) -> None:
-    with only_shipper(tmp_path), pytest.raises(PrimetimeError, match="another shipper"), only_shipper(tmp_path):
+    with only_shipper(tmp_path), pytest.raises(PrimetimeError, match="another shipper"), only_shipper(tmp_path, 0):
         pass
+
+
+def test_a_shipper_waits_for_one_that_is_ending(tmp_path: Path) -> None:
+    ended: list[str] = []
+    with contextlib.ExitStack() as other:
+        other.enter_context(only_shipper(tmp_path))
+        other.callback(ended.append, "the other")
+        threading.Timer(0.1, other.pop_all().close).start()
+    with only_shipper(tmp_path, 20):
+        assert ended == ["the other"]
