@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     try:
         if words:
             return _pytest([*_options(arguments), *words])
-        return _checks(console) or _groups(arguments)
+        return _checks(console) or _groups(arguments, console)
     finally:
         leftovers.sweep("test-")
 
@@ -72,19 +72,23 @@ def _checks(console: Console) -> int:
     return 0
 
 
-def _groups(arguments: argparse.Namespace) -> int:
+def _groups(arguments: argparse.Namespace, console: Console) -> int:
     wanted = arguments.group or list(GROUPS)
     options = _options(arguments)
-    codes = []
+    codes = {}
     if "unit" in wanted:
         # they share nothing and wait for nothing: as many at a time as there are cores
-        codes.append(_pytest([*options, "-n", "auto", "tests/unit"], ALONE))
+        codes["unit"] = _pytest([*options, "-n", "auto", "tests/unit"], ALONE)
     if "wire" in wanted:
         # a file's tests share its servers; they wait more than they compute
-        codes.append(_pytest([*options, "-n", "4", "--dist", "loadfile", "tests/wire"], ALONE))
-    if hosts := [f"tests/{name}" for name in GROUPS if name in wanted and name not in LOCAL]:
-        codes.append(_pytest([*options, *hosts]))  # in one process, which shares the demo's cluster
-    return max(codes)
+        codes["wire"] = _pytest([*options, "-n", "4", "--dist", "loadfile", "tests/wire"], ALONE)
+    if hosts := [name for name in GROUPS if name in wanted and name not in LOCAL]:
+        # in one process, which shares the demo's cluster
+        codes[", ".join(hosts)] = _pytest([*options, *(f"tests/{name}" for name in hosts)])
+    for names, code in codes.items():
+        if code:  # said last: pytest's own words may be a screen of others' away
+            console.complain(f"primetime: tests failed in {names}: see above (pytest ended with {code})")
+    return max(codes.values())
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:
