@@ -159,6 +159,46 @@ def test_events_are_stored_before_the_ledger_says_so(tmp_path: Path) -> None:
     assert max(too_many for claim in claims for too_many in claim) == 0
 
 
+class Slow(MemoryHbase):
+    """`meanwhile` happens while HBase is at work on a put of events."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def begin_put(self, table: str, rows: Mapping[bytes, list[Cell]]) -> Callable[[], None]:
+        stored = super().begin_put(table, rows)
+
+        def wait() -> None:
+            self._meanwhile()
+            stored()
+
+        return wait
+
+
+def test_the_next_batch_is_read_while_hbase_stores_the_last(tmp_path: Path) -> None:
+    events = [event(number) for number in range(8)]
+    Writer(tmp_path, number=1).write(*events[:4]).seal()
+    second = Writer(tmp_path, number=2).write(*events[4:]).seal()
+    # gone once the first batch of four is stored: what was read by then is kept, anything else is lost
+    hbase = Slow(lambda: second.unlink(missing_ok=True))
+    shipper = sink(tmp_path, hbase)
+    for _ in range(4):
+        shipper.step()
+    assert hbase.events() == events
+
+
+def test_done_is_said_with_the_batch_that_has_the_end_not_when_the_end_is_read(tmp_path: Path) -> None:
+    Writer(tmp_path).write(*(event(number) for number in range(4))).write(event(4)).seal()
+    hbase = MemoryHbase()
+    shipper = sink(tmp_path, hbase)
+    shipper.step()
+    row = hbase.ledger(FIRST)
+    assert (row["state"], row["stored"], len(hbase.events())) == ("open", "4", 4)
+    shipper.step()
+    assert (hbase.ledger(FIRST)["state"], len(hbase.events())) == ("done", 5)
+
+
 def test_a_dead_letter_has_event_reason_and_place(tmp_path: Path) -> None:
     good = record(1, [event(1)])
     Writer(tmp_path).write(event(1)).write(event(2), BAD).seal()
