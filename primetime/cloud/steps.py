@@ -25,13 +25,14 @@ from primetime.cloud.found import DIGEST, LEAST, NODE, Aws, Thing, find
 from primetime.cloud.plan import Step, differs
 from primetime.cloud.user_data import endpoints, environment, user_data
 from primetime.cloud.wanted import ANY, HOOKS, Key, Resource, cloud_of, owned
-from primetime.cloud.ways import private_key, public_line
+from primetime.cloud.ways import private_key
 from primetime.drivers.autoscaling import ScheduledAction, made_of
 from primetime.drivers.aws.errors import AlreadyThere, AwsError
 from primetime.drivers.aws.wire import tagged, tags
 from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.secrets import topology as secrets
 from primetime.secrets.declared import Secret
+from primetime.ssh_files import key_pair
 from primetime.topology import Topology
 
 Progress = Callable[[str], None]
@@ -174,7 +175,7 @@ class Builder:
                 **boot,
                 "bucket": self._bucket_name,
                 "public_key": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
-                "ssh_key": public_line(self._operators(names.SSH), f"primetime-{self.topology.name}"),
+                "ssh_key": key_pair(self._operators(names.SSH), f"primetime-{self.topology.name}")[1].rstrip(),
                 "endpoints": endpoints(self.cloud.region),
                 "environment": environment(self.cloud.region),
             }

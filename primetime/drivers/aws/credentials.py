@@ -9,19 +9,15 @@ import configparser
 import json
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from primetime.drivers.aws.metadata import Metadata, NoMetadata
 from primetime.errors import PrimetimeError, UsageError
 
-METADATA = "http://169.254.169.254"
-_TOKEN_TTL_S = 300
 _REFRESH_S = 300.0  # before they expire; a role's new ones are there 5 minutes ahead
-_TIMEOUT_S = 1.0  # the metadata service is on the same machine
 
 
 @dataclass(frozen=True)
@@ -64,8 +60,8 @@ def find(environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = t
         return fixed(found)
     if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         raise PrimetimeError(f"{_NONE}. The instance's role was not asked (AWS_EC2_METADATA_DISABLED is true)")
-    service = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", METADATA).rstrip("/")
-    source = CredentialSource(lambda: from_role(service), clock)
+    metadata = Metadata(environ)
+    source = CredentialSource(lambda: from_role(metadata), clock)
     try:
         source.current()
     except NoRole as error:
@@ -134,31 +130,19 @@ def _section(path: Path, section: str) -> dict[str, str]:
     return dict(parser[section]) if section in parser else {}
 
 
-def from_role(service: str) -> Credentials:
-    """The role's credentials by the metadata service's second version. NoRole when it has none to give."""
-    token = _ask(service, "PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_TTL_S)})
-    header = {"X-aws-ec2-metadata-token": token}
-    path = "/latest/meta-data/iam/security-credentials/"
-    role = _ask(service, "GET", path, header).split("\n")[0].strip()
-    if not role:
-        raise NoRole(f"{service} knows no role: attach an instance profile")
+def from_role(metadata: Metadata) -> Credentials:
+    """The role's credentials as this machine is told them. NoRole when it has none to give."""
+    path = "iam/security-credentials/"
     try:
-        found = json.loads(_ask(service, "GET", path + role, header))
+        role = (metadata.get(path) or "").partition("\n")[0].strip()
+        if not role:
+            raise NoRole(f"{metadata.service} knows no role: attach an instance profile")
+        found = json.loads(metadata.get(path + role) or "")
         expires = datetime.fromisoformat(found["Expiration"].replace("Z", "+00:00")).timestamp()
         return Credentials(
             found["AccessKeyId"], found["SecretAccessKey"], found["Token"], expires, f"this instance's role {role}"
         )
+    except NoMetadata as error:
+        raise NoRole(str(error)) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise NoRole(f"{service} gave no credentials for role {role}: see its trust policy") from error
-
-
-def _ask(service: str, method: str, path: str, headers: dict[str, str]) -> str:
-    request = urllib.request.Request(service + path, method=method, headers=headers)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would answer for its own machine
-    try:
-        with opener.open(request, timeout=_TIMEOUT_S) as answer:
-            return str(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        raise NoRole(f"{service}{path} answers {error.code}") from error
-    except OSError as error:
-        raise NoRole(f"{service} does not answer") from error
+        raise NoRole(f"{metadata.service} gave no credentials for role {role}: see its trust policy") from error

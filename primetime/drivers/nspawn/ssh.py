@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from primetime import ssh_files
 from primetime.drivers.nspawn import commands, machine
 from primetime.drivers.nspawn.state import Network, NodeRecord, write_text
 from primetime.errors import PrimetimeError
@@ -37,41 +37,19 @@ def make_network_key(network: Network) -> None:
 
 def new_key(comment: str) -> tuple[str, str]:
     """An ed25519 key pair: (private, public)."""
-    key = Ed25519PrivateKey.generate()  # in memory: a key that is cut short leaves no file
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    return private.decode(), f"{public.decode()} {comment}\n"
+    return ssh_files.key_pair(Ed25519PrivateKey.generate(), comment)  # in memory: cut short, it leaves no file
 
 
 def write_config(network: Network) -> None:
     """Write known_hosts and ssh_config for the nodes there are. Call under `network.changing`."""
-    records = network.records()
-    known = [f"{record.name},{record.address} {_host_key(network, record)}\n" for record in records]
-    write_text(network.known_hosts, "".join(known))
-    hosts = [f"Host {record.name}\n  HostName {record.address}\n" for record in records]
-    write_text(network.ssh_config, "".join(hosts) + _for_all(network))
+    hosts = [ssh_files.Host(each.name, each.address, _host_key(network, each)) for each in network.records()]
+    shared = ("ControlMaster auto", f"ControlPath {network.run}/%h", "ControlPersist 60")
+    ssh_files.write_config(network.ssh_config, network.known_hosts, network.key, hosts, shared)
 
 
 def _host_key(network: Network, record: NodeRecord) -> str:
     public = (upper / f"{HOST_KEY}.pub" for upper in network.uppers(record))
-    return " ".join(next(path for path in public if path.is_file()).read_text().split()[:2])
-
-
-def _for_all(network: Network) -> str:
-    return f"""Host *
-  User root
-  IdentityFile {network.key}
-  IdentitiesOnly yes
-  UserKnownHostsFile {network.known_hosts}
-  StrictHostKeyChecking yes
-  BatchMode yes
-  ConnectTimeout 10
-  ServerAliveInterval 5
-  ControlMaster auto
-  ControlPath {network.run}/%h
-  ControlPersist 60
-  LogLevel ERROR
-"""
+    return ssh_files.host_key(next(path for path in public if path.is_file()).read_text())
 
 
 def masters(under: Path) -> list[int]:
