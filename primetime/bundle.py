@@ -1,6 +1,6 @@
 """The shipper's bundle: its code and its locked wheels in one tar, built on the machine that converges.
 
-Hosts need no package index and no compiler: roles/shipper unpacks the tar and runs it with Debian's Python. Called by
+Hosts need no package index and no compiler: roles/shipper unpacks the tar and runs it with the host's Python. Called by
 primetime.artifacts. The same input gives the same bytes, and the bundle's name is their version.
 """
 
@@ -18,22 +18,26 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from primetime import distributions
 from primetime.children import bound
 from primetime.errors import PrimetimeError
 from primetime.paths import REPO, cache
 
 LOCK = REPO / "requirements" / "shipper.lock"
-PYTHON = "3.11"  # Debian 12's, which the hosts run
+PYTHON = distributions.python(distributions.DEFAULT)
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
 CODE = ("__init__.py", "errors.py", "event.py", "shipper", "hbase")  # what the shipper imports of this package
 
 Progress = Callable[[str], None]
 
 
-def ensure(progress: Progress = lambda _: None) -> Path:
-    """The bundle's tar, `shipper-<version>.tar`; built where it is not in the cache. PrimetimeError when pip fails."""
+def ensure(progress: Progress = lambda _: None, python: str = PYTHON) -> Path:
+    """The tar for a version of Python, `shipper-<version>.tar`; built where it is not in the cache.
+
+    PrimetimeError when pip fails.
+    """
     folder = cache() / "bundles"
-    tar = folder / f"shipper-{version()}.tar"
+    tar = folder / f"shipper-{version(python)}.tar"
     if tar.is_file():
         return tar
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,10 +46,10 @@ def ensure(progress: Progress = lambda _: None) -> Path:
         if not tar.is_file():
             for killed in folder.glob(".new-*"):
                 shutil.rmtree(killed)
-            progress("building the shipper's bundle")
+            progress(f"building the shipper's bundle for Python {python}")
             with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as making:
                 tree = Path(making) / "tree"
-                shutil.copytree(wheels(LOCK), tree)
+                shutil.copytree(wheels(LOCK, python), tree)
                 for path in _sources():
                     target = tree / "primetime" / path.relative_to(REPO / "primetime")
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -55,9 +59,9 @@ def ensure(progress: Progress = lambda _: None) -> Path:
     return tar
 
 
-def version() -> str:
+def version(python: str = PYTHON) -> str:
     """What names a bundle: it changes with the lock, the code and the Python it is for."""
-    digest = hashlib.sha256(PYTHON.encode() + LOCK.read_bytes())
+    digest = hashlib.sha256(python.encode() + LOCK.read_bytes())
     for path in _sources():
         digest.update(str(path.relative_to(REPO)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
@@ -70,22 +74,22 @@ def _sources() -> Iterator[Path]:
         yield from (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
 
 
-def wheels(lock: Path) -> Path:
+def wheels(lock: Path, python: str = PYTHON) -> Path:
     """The wheels of a lock, unpacked; kept by themselves, since our code changes without them, also offline."""
-    folder = cache() / "wheels" / hashlib.sha256(PYTHON.encode() + lock.read_bytes()).hexdigest()[:12]
+    folder = cache() / "wheels" / hashlib.sha256(python.encode() + lock.read_bytes()).hexdigest()[:12]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         for killed in folder.parent.glob(".new-*"):
             shutil.rmtree(killed)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as making:
-            _install_wheels(Path(making) / "tree", lock)
+            _install_wheels(Path(making) / "tree", lock, python)
             (Path(making) / "tree").rename(folder)
     return folder
 
 
-def _install_wheels(tree: Path, lock: Path) -> None:
+def _install_wheels(tree: Path, lock: Path, python: str) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    command += ["--require-hashes", "--only-binary=:all:", "--target", str(tree), "--python-version", PYTHON]
+    command += ["--require-hashes", "--only-binary=:all:", "--target", str(tree), "--python-version", python]
     command += [word for platform in PLATFORMS for word in ("--platform", platform)]
     done = subprocess.run(
         bound([*command, "-r", str(lock)]),

@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from pyinfra import host
 
+from primetime import distributions
 from primetime.secrets import topology as secrets
 from primetime.secrets.value import Value
-from primetime.settings import Settings, from_data
+from primetime.settings import Settings, from_data, packages_of
 from primetime.topology import load
 
 S = TypeVar("S", bound=Settings)
@@ -55,6 +56,21 @@ def name() -> str:
 def image_root() -> str:
     """The folder on the controlling machine that this host's file system began as; empty where there is none."""
     return str(host.data.image_root)
+
+
+def release() -> str:
+    """The release of the distribution that this host runs: `bookworm`."""
+    return str(host.data.release)
+
+
+def packages(cls: type[Settings]) -> list[str]:
+    """The packages that a settings class asks for, by their names on this host's release."""
+    return list(packages_of(cls, release()))
+
+
+def python() -> str:
+    """The interpreter of this host's release that the shipper's wheels are for."""
+    return f"/usr/bin/python{distributions.python(release())}"
 
 
 def heap_mb(group: str) -> int:

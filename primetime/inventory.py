@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from primetime import artifacts, sizing
+from primetime import artifacts, distributions, sizing
 from primetime.endpoints import Endpoint
 from primetime.errors import UsageError
 from primetime.flows import Flow, flows, into, out_of
@@ -90,7 +90,8 @@ class Inventory:
             "flows_in": [asdict(flow) for flow in into(self.flows, where.address)],
             "flows_out": [asdict(flow) for flow in out_of(self.flows, where.address)],
             "shows": list(self.topology.shows),
-            "artifacts": artifacts.ensure(node.groups),
+            "release": distributions.release(self.topology.image),
+            "artifacts": artifacts.ensure(node.groups, self.topology.image),
         }
 
     def endpoints(self, node: NodeSpec, data: Mapping[str, Any]) -> list[tuple[str, Endpoint]]:

@@ -113,7 +113,7 @@ def _fetch_debs(steps: list[Step], image: Any, progress: Progress) -> None:
     """What new hosts will install, while they boot, where their provider has their image on this machine."""
     if image is not None and "root" in image.extra:
         new = [step.node.groups for step in steps if step.action == "create"]
-        artifacts.ensure_debs(new, Path(image.extra["root"]), progress)
+        artifacts.ensure_debs(new, image.id, Path(image.extra["root"]), progress)
 
 
 def down(topology: Topology, progress: Progress) -> None:

@@ -1,7 +1,8 @@
 """Typed settings of a role: defaults in its dataclass, overrides as flat `<group>_<field>` keys.
 
 A settings class is a frozen dataclass with `group: ClassVar[str]` (its inventory group: `redis`, `hdfs_namenode`),
-`packages` when it needs any of Debian's, `sysctls` when it needs the kernel set so, `exposes()` when it opens
+`packages` when it needs any of Debian 12's and `packages_on` where another release's have
+other names, `sysctls` when it needs the kernel set so, `exposes()` when it opens
 ports, `heap_weight: ClassVar[int]` if it is a JVM,
 `needs: ClassVar[tuple[str, ...]]` when it cannot work without other roles or daemons, `quorum: ClassVar[bool]` when an
 even number of its hosts is a waste, and `single: ClassVar[bool]` when there can be only one.
@@ -53,10 +54,16 @@ def exposes(settings: object) -> list[Endpoint]:
     return list(declared()) if declared else []
 
 
-def packages(groups: Iterable[str]) -> tuple[str, ...]:
-    """The Debian packages that the roles of these groups ask for, each once."""
+def packages(groups: Iterable[str], release: str) -> tuple[str, ...]:
+    """The packages that the roles of these groups ask for on a release, each once."""
     classes = (known()[group] for group in groups if group in known())
-    return tuple(dict.fromkeys(name for cls in classes for name in getattr(cls, "packages", ())))
+    return tuple(dict.fromkeys(name for cls in classes for name in packages_of(cls, release)))
+
+
+def packages_of(cls: object, release: str) -> tuple[str, ...]:
+    """The packages that one settings class asks for on a release: Debian 12's, unless it names others for it."""
+    elsewhere: Mapping[str, tuple[str, ...]] = getattr(cls, "packages_on", {})
+    return tuple(elsewhere.get(release, getattr(cls, "packages", ())))
 
 
 def sysctls(groups: Iterable[str]) -> dict[str, int]:

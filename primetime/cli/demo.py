@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _everything(topology: Topology, arguments: argparse.Namespace, console: Console) -> tuple[int, dict[str, Any]]:
     with console.stage("machines"), ThreadPoolExecutor(max_workers=2) as pool:
         groups = topology.all_groups()
-        built = pool.submit(artifacts.ensure, groups, console.progress)
+        built = pool.submit(artifacts.ensure, groups, topology.image, console.progress)
         made = machines.up(topology, console.progress)
         built.result()
     inventory = live(topology)

@@ -84,7 +84,7 @@ def files(topology: Topology, making: Path, progress: Progress) -> list[File]:
     here = {group for each in topology.cloud.groups for group in inventory_groups(list(each.roles))}
     for roles, make in KINDS.values():
         if here & set(roles):
-            path = make(progress)
+            path = make(progress, topology.image)
             for file in [path] if path.is_file() else sorted(path.iterdir()):
                 found.append(File(str(file.relative_to(cache_folder())), file, roles, cached=True))
     return found

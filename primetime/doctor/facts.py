@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from primetime import bundle, jars, machines, preflight, space
+from primetime import bundle, distributions, jars, machines, preflight, space
 from primetime.artifacts import KINDS
 from primetime.doctor import host, leftover
 from primetime.drivers.nspawn import cgroup, images, network
@@ -136,7 +136,10 @@ def places(topology: Topology, to_start: list[NodeSpec]) -> list[Place]:
         in_cache += IMAGE_MB + DEBS_MB
     if "jars" in wanted and not (cache() / "jars" / jars.version(jars.SOURCE)).is_dir():
         in_cache += JARS_MB
-    if "shipper" in wanted and not (cache() / "bundles" / f"shipper-{bundle.version()}.tar").is_file():
+    if (
+        "shipper" in wanted
+        and not (cache() / "bundles" / f"shipper-{bundle.version(distributions.python(topology.image))}.tar").is_file()
+    ):
         in_cache += BUNDLE_MB
     made = {record.name for record in Network(topology.name).records()}
     hosts = sum(JVM_HOST_MB if heap_mb(node) else HOST_MB for node in to_start if node.name not in made)

@@ -30,7 +30,7 @@ def base() -> None:
     if image_root := here.image_root():  # all hosts at once; without it each role's own apt fetches from the mirror
         install_debs(
             name="Install the packages of all roles from the controlling machine's cache",
-            packages=packages(host.groups),
+            packages=packages(host.groups, here.release()),
             image_root=image_root,
         )
     files.template(
@@ -68,7 +68,7 @@ def base() -> None:
 
 
 def _firewall(settings: Base) -> None:
-    apt.packages(name="Install nftables", packages=list(settings.packages))
+    apt.packages(name="Install nftables", packages=here.packages(Base))
     system_user(name="Make the firewall's user", user=FIREWALL)
     rules = files.template(
         name="Write the firewall's rules",

@@ -20,7 +20,7 @@ def collector() -> None:
         path="/etc/systemd/system/nginx.service",
         target="/dev/null",
     )
-    apt.packages(name="Install nginx and its Lua module", packages=list(settings.packages))
+    apt.packages(name="Install nginx and its Lua module", packages=here.packages(Collector))
     systemd.service(name="Stop the distribution's nginx", service="nginx", running=False)
     system_group(name="Make the group that shares the spool", group="primetime-spool")
     system_user(name="Make the collector's user", user="collector")

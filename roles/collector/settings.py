@@ -17,6 +17,10 @@ class Collector:
     services: ClassVar[tuple[str, ...]] = ("primetime-collector",)
     # libluajit2 by name: apt may otherwise choose a LuaJIT that this Lua module does not work with
     packages: ClassVar[tuple[str, ...]] = ("nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit2-5.1-2")
+    # there OpenResty's LuaJIT has taken the other one's place and name
+    packages_on: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "trixie": ("nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit-5.1-2"),
+    }
 
     # a burst's connections wait here until a worker takes them; below nginx's own backlog the kernel would cut that
     sysctls: ClassVar[Mapping[str, int]] = {"net.core.somaxconn": 4096, "net.ipv4.tcp_max_syn_backlog": 4096}

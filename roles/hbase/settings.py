@@ -14,7 +14,8 @@ class Hbase:
     """What holds for the store as a whole."""
 
     group: ClassVar[str] = "hbase"
-    packages: ClassVar[tuple[str, ...]] = ("default-jre-headless",)  # 17 on bookworm
+    packages: ClassVar[tuple[str, ...]] = ("default-jre-headless",)  # 17 on bookworm, 21 on trixie and noble
+    packages_on: ClassVar[Mapping[str, tuple[str, ...]]] = {"jammy": ("openjdk-17-jre-headless",)}  # its own is 11
 
     session_timeout_ms: int = 10_000  # a RegionServer silent for longer is dead; well above its JVM's longest pause
     regions_per_server: int = 8  # of `events`: enough to spread over cores and to move, few enough for large files

@@ -15,7 +15,8 @@ class Hdfs:
     """What holds for the file system as a whole. Both numbers are capped by how many DataNodes there are."""
 
     group: ClassVar[str] = "hdfs"
-    packages: ClassVar[tuple[str, ...]] = ("default-jre-headless",)  # 17 on bookworm
+    packages: ClassVar[tuple[str, ...]] = ("default-jre-headless",)  # 17 on bookworm, 21 on trixie and noble
+    packages_on: ClassVar[Mapping[str, tuple[str, ...]]] = {"jammy": ("openjdk-17-jre-headless",)}  # its own is 11
 
     replication: int = 3
     min_replication: int = 2  # HBase's log refuses writes below this: no acknowledged event is on one disk only

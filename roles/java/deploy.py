@@ -83,7 +83,7 @@ def unit(group: str) -> str:
 def install(daemon: Daemon) -> None:
     """Java, our jars, and the daemon's user and folders."""
     files.directory(name="Make room for Java's manual links", path="/usr/share/man/man1")  # slim images leave it out
-    apt.packages(name="Install Java", packages=list(packages([daemon.role])), no_recommends=True)
+    apt.packages(name="Install Java", packages=list(packages([daemon.role], here.release())), no_recommends=True)
     unpack_tar(name="Unpack the jars", tar=f"{here.artifacts('jars')}/{TAR}", into=_jars())
     files.put(name="Install wait-for", src="templates/java/wait-for.py", dest=WAIT_FOR, mode="755")
     system_user(name=f"Make user {daemon.user}", user=daemon.user, home=daemon.home)

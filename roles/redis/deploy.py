@@ -23,7 +23,7 @@ LOADED = "/run/primetime-redis/users.acl"  # what SCRIPT makes of USERS
 @deploy("Redis")
 def redis() -> None:
     settings = here.mine(Redis)
-    apt.packages(name="Install Redis", packages=list(settings.packages))
+    apt.packages(name="Install Redis", packages=here.packages(Redis))
     systemd.service(name="Stop the distribution's Redis", service="redis-server", running=False, enabled=False)
     config = files.template(
         name="Write redis.conf",

@@ -1,10 +1,10 @@
-"""Shipper: our bundle, run by Debian's Python under a unit of its own."""
+"""Shipper: our bundle, run by the host's Python under a unit of its own."""
 
 from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import deploy
-from pyinfra.operations import files, systemd
+from pyinfra.operations import apt, files, systemd
 
 from primetime import here
 from primetime.operations import remove_other_versions, secret_file, system_group, system_user, unpack_tar
@@ -27,6 +27,7 @@ def shipper() -> None:
     bundle = f"/opt/primetime/{Path(tar).stem}"
     system_group(name="Make the group that shares the spool", group=SPOOL_GROUP)
     system_user(name="Make the shipper's user", user="shipper", groups=[SPOOL_GROUP])
+    apt.packages(name="Install the shipper's Python", packages=here.packages(Shipper))
     unpack_tar(name="Unpack the shipper's bundle", tar=tar, into=bundle)
     spool_path = from_data(Collector, host.data).spool_path
     files.directory(
@@ -64,6 +65,7 @@ def shipper() -> None:
         mode="644",
         shipper=settings,
         bundle=bundle,
+        python=here.python(),
         config=CONFIG,
         spool_path=spool_path,
         spool_group=SPOOL_GROUP,

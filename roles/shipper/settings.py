@@ -1,5 +1,6 @@
 """Shipper: its knobs. It opens no port: its state is a file, /run/primetime-shipper/status.json."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,10 @@ class Shipper:
 
     group: ClassVar[str] = "shipper"
     services: ClassVar[tuple[str, ...]] = ("primetime-shipper",)
+    packages: ClassVar[tuple[str, ...]] = ("python3",)
+    packages_on: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "jammy": ("python3.11",)
+    }  # its own is 3.10, without tomllib
     needs: ClassVar[tuple[str, ...]] = ("hbase",)  # not redis: its lanes wait for that, and the others go on
 
     hbase_lanes: int = 2  # processes that feed HBase; the collector's workers are shared out among them

@@ -1,5 +1,6 @@
 """ZooKeeper: its knobs, and what it exposes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +13,8 @@ class Zookeeper:
 
     group: ClassVar[str] = "zookeeper"
     services: ClassVar[tuple[str, ...]] = ("primetime-zookeeper",)
-    packages: ClassVar[tuple[str, ...]] = ("default-jre-headless",)
+    packages: ClassVar[tuple[str, ...]] = ("default-jre-headless",)  # 17 on bookworm, 21 on trixie and noble
+    packages_on: ClassVar[Mapping[str, tuple[str, ...]]] = {"jammy": ("openjdk-17-jre-headless",)}  # its own is 11
     heap_weight: ClassVar[int] = 1
     quorum: ClassVar[bool] = True
 

@@ -51,7 +51,7 @@ def test_the_demo_runs_from_a_filled_cache_where_there_is_no_route(tmp_path: Pat
 def fill_the_cache(bench: Bench) -> None:
     try:
         bench.run("up", "--yes")
-        artifacts.ensure(load(str(bench.topology)).all_groups())
+        artifacts.ensure(load(str(bench.topology)).all_groups(), "bookworm")
     finally:
         bench.run("down", "--yes")
 
