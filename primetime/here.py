@@ -78,6 +78,11 @@ def heap_mb(group: str) -> int:
     return int(host.data.heap_mb[group])
 
 
+def memory() -> tuple[int, bool]:
+    """What the topology gives this host in MiB, and whether JVMs have a share of it."""
+    return int(host.data.memory_mb), bool(host.data.heap_mb)
+
+
 def shows() -> list[str]:
     """The declared shows."""
     return list(host.data.shows)

@@ -49,6 +49,10 @@ class LiveNode:
     def heap_mb(self, group: str) -> int:
         return int(self.data["heap_mb"][group])
 
+    def memory(self) -> tuple[int, bool]:
+        """What the topology gives this host in MiB, and whether JVMs have a share of it."""
+        return int(self.data["memory_mb"]), bool(self.data["heap_mb"])
+
     def secret(self, name: str) -> Value:
         return secrets.value(load(self.data["topology"]), name)
 

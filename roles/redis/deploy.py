@@ -34,6 +34,7 @@ def redis() -> None:
         mode="640",
         redis=settings,
         address=here.address(),
+        maxmemory_mb=settings.bound_mb(*here.memory()),
     )
     users = secret_file(
         name="Write Redis' users",

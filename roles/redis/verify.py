@@ -58,7 +58,7 @@ def test_it_refuses_writes_rather_than_forget_counts(node: Any) -> None:
 
 
 def test_its_memory_is_bounded_as_declared(node: Any) -> None:
-    assert int(_config(node, "maxmemory")) == node.mine(Redis).maxmemory_mb << 20
+    assert int(_config(node, "maxmemory")) == node.mine(Redis).bound_mb(*node.memory()) << 20
 
 
 def test_it_appends_to_disk(node: Any) -> None:

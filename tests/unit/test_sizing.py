@@ -2,10 +2,12 @@
 
 import pytest
 
+from primetime import sizing
 from primetime.errors import UsageError
 from primetime.inventory import heap_mb
 from primetime.sizing import heaps
 from primetime.topology import load
+from roles.redis.settings import Redis
 
 
 def test_what_is_left_is_split_by_weight() -> None:
@@ -35,3 +37,18 @@ def test_the_size_it_says_would_do_does() -> None:
 @pytest.mark.parametrize("node", load("demo").nodes, ids=lambda node: node.name)
 def test_every_host_of_the_demo_is_large_enough_for_its_daemons(node: object) -> None:
     assert min(heap_mb(node).values(), default=32) >= 32  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "host_mb", "shared", "bound_mb"),
+    [(0, 256, False, 112), (0, 8192, False, 4080), (0, 4096, True, 112), (300, 8192, False, 300)],
+)
+def test_redis_takes_half_of_its_host_unless_told_otherwise(
+    said: int, host_mb: int, shared: bool, bound_mb: int
+) -> None:
+    assert Redis(maxmemory_mb=said).bound_mb(host_mb, shared) == bound_mb
+
+
+def test_jvms_beside_redis_leave_it_its_part() -> None:
+    beside = sizing.on_a_host(1024, ["redis", "zookeeper"])["zookeeper"]
+    assert sizing.on_a_host(1024, ["zookeeper"])["zookeeper"] - beside == Redis.reserved_mb
