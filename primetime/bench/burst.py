@@ -32,6 +32,7 @@ from primetime.rehearsal.ids import event_id, new_run
 from primetime.rehearsal.share import ACKED
 from primetime.topology import load
 
+SETTLED_WITHIN_S = 300
 MOST_UPDATES = 20_000_000  # of one part
 CALM_PER_S, CALM_S = 5_000, 20.0
 SAMPLE_EVERY = 250  # events: 50 ms of a calm load
@@ -53,9 +54,13 @@ def main() -> None:
     arguments = parser.parse_args()
     bench = Bench(arguments.topology)
     updates, within = count(arguments.updates), seconds(arguments.within)
-    rows = [bench.burst(updates, within, int(batch)) for batch in arguments.batches.split(",") if batch]
-    if rows:
-        print(table(rows, COLUMNS))
+    rows: list[tuple[str, ...]] = []
+    try:
+        for batch in filter(None, arguments.batches.split(",")):
+            rows.append(bench.burst(updates, within, int(batch)))
+    finally:  # what was measured is said, also when a later burst fails
+        if rows:
+            print(table(rows, COLUMNS))
     if arguments.rate != "0":
         print(bench.sustained(count(arguments.rate), seconds(arguments.lasting)))
     if not arguments.no_delay:
@@ -71,19 +76,19 @@ class Bench:
 
     def burst(self, updates: int, within_s: float, batch: int) -> tuple[str, ...]:
         """One rehearsal as a row of the table."""
+        self._settle()
         found = self._rehearse(updates, within_s, batch)
         accepted, stored = found["accept_seconds"], found["stored_seconds"]
         after = "-" if stored is None or accepted is None else f"{stored - accepted:.2f}"
         row = found["batch"], found["connections"], accepted, max(found["per_second"]), found["p50_ms"], found["p99_ms"]
-        self._settle()
         return (*map(str, row), after, str(found["missing"]))
 
     def sustained(self, rate: int, lasting_s: float) -> str:
         """A steady load, and how far HBase was behind it at worst."""
+        self._settle()
         with self._lag() as lags:
             found = self._rehearse(rate * int(lasting_s), lasting_s, 10)
         accepted = found["acked"] / found["accept_seconds"] if found["accept_seconds"] else 0
-        self._settle()
         return (
             f"sustained {lasting_s:g} s: {accepted:,.0f} updates/s accepted of {rate:,} asked; HBase at most "
             f"{max(lags, default=0):.1f} s behind (median {statistics.median(lags or [0]):.1f} s), "
@@ -92,6 +97,7 @@ class Bench:
 
     def delay(self) -> str:
         """From a record's commit, whose time is its cells' time, to the moment at which a reader finds them."""
+        self._settle()
         plan = Plan(self._inventory.topology.shows[0], int(CALM_PER_S * CALM_S), CALM_S, batch=10)
         burst = Burst(new_run(time.time_ns() // 1_000_000), plan)
         collectors = self._inventory.every_endpoint("collector", "http")
@@ -153,22 +159,25 @@ class Bench:
             watching.join()
 
     def _settle(self) -> None:
-        """Until HBase and Redis have all of it: the next part begins with nothing waiting."""
-        deadline = time.monotonic() + 300
-        while any(waiting for _, waiting in self._shippers()):
+        """Until HBase and Redis have all that was sent before: a part begins with nothing waiting."""
+        deadline = time.monotonic() + SETTLED_WITHIN_S
+        while waiting := {sink for _, sinks in self._shippers() for sink, events in sinks.items() if events}:
             if time.monotonic() > deadline:
-                raise PrimetimeError("the shippers have not caught up within 300 s: see `primetime ledger`")
+                raise PrimetimeError(
+                    f"{' and '.join(sorted(waiting))} did not catch up within {SETTLED_WITHIN_S} s, so the next part "
+                    f"was not begun: `bin/primetime ledger -t {self._name}` says what waits, and why"
+                )
             time.sleep(0.5)
 
-    def _shippers(self) -> list[tuple[float, int]]:
-        """(seconds that HBase is behind, events that HBase or Redis has not), for each shipper."""
+    def _shippers(self) -> list[tuple[float, dict[str, int]]]:
+        """(seconds that HBase is behind, events that wait by sink), for each shipper."""
         found = []
         for node in self._inventory.topology.in_group("shipper"):
             command = ["ssh", "-F", self._inventory.located[node.name].ssh_config, node.name, "cat", STATUS]
             said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             sinks = json.loads(said)["sinks"]
-            waiting = sum(sink.get("lag_events", 0) for sink in sinks.values())
-            found.append((float(sinks["hbase"]["lag_seconds"]), int(waiting)))
+            waiting = {name: int(sink.get("lag_events", 0)) for name, sink in sinks.items()}
+            found.append((float(sinks["hbase"]["lag_seconds"]), waiting))
         return found
 
 
