@@ -5,18 +5,23 @@ pyinfra inventories/demo.py deploy.py
 
 from pyinfra import host
 
-from roles.base.deploy import base
+from roles.base.deploy import base, base_exporter
 from roles.collector.deploy import collector
 from roles.hbase.deploy import hbase_master, hbase_regionserver, hbase_tables, hbase_thrift
 from roles.hdfs.deploy import hdfs_datanode, hdfs_namenode
-from roles.redis.deploy import redis
+from roles.monitoring.deploy import monitoring
+from roles.redis.deploy import redis, redis_exporter
 from roles.shipper.deploy import shipper
 from roles.zookeeper.deploy import zookeeper
 
 if "base" in host.groups:
     base()
+if "base_exporter" in host.groups:
+    base_exporter()
 if "redis" in host.groups:
     redis()
+if "redis_exporter" in host.groups:
+    redis_exporter()
 if "zookeeper" in host.groups:
     zookeeper()
 if "hdfs_namenode" in host.groups:
@@ -35,3 +40,5 @@ if "collector" in host.groups:
     collector()
 if "shipper" in host.groups:
     shipper()
+if "monitoring" in host.groups:
+    monitoring()

@@ -137,6 +137,7 @@ def _apt(wanted: DebSet, making: Path, lists: Path, words: list[str]) -> subproc
         "Dir::Log": making,
         "Dir::Bin::Methods": "/usr/lib/apt/methods",
         "Debug::NoLocking": "true",
+        "APT::Install-Recommends": "false",  # roles name what they need; hosts have the same line
         "APT::Sandbox::User": "root",  # the cache may lie where nobody else can look
         "Acquire::Retries": "1",
         "Acquire::http::Timeout": _ANSWER_S,

@@ -7,7 +7,7 @@ Everything comes from the inventory (primetime/inventory.py put it into the host
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyinfra import host
 
@@ -81,6 +81,16 @@ def heap_mb(group: str) -> int:
 def memory() -> tuple[int, bool]:
     """What the topology gives this host in MiB, and whether JVMs have a share of it."""
     return int(host.data.memory_mb), bool(host.data.heap_mb)
+
+
+def scrapes() -> list[dict[str, Any]]:
+    """On a monitoring host: what Prometheus is to scrape (primetime/scraping.py)."""
+    return list(host.data.scrapes)
+
+
+def probes() -> list[dict[str, Any]]:
+    """On a monitoring host: which endpoints are to be asked from outside whether they answer."""
+    return list(host.data.probes)
 
 
 def shows() -> list[str]:

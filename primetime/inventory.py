@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from primetime import artifacts, distributions, sizing
+from primetime import artifacts, distributions, scraping, sizing
 from primetime.endpoints import Endpoint
 from primetime.errors import UsageError
 from primetime.flows import Flow, flows, into, out_of
@@ -92,7 +92,14 @@ class Inventory:
             "shows": list(self.topology.shows),
             "release": distributions.release(self.topology.image),
             "artifacts": artifacts.ensure(node.groups, self.topology.image),
+            **self._watched(node),
         }
+
+    def _watched(self, node: NodeSpec) -> dict[str, Any]:
+        """What only a monitoring host has to know of all others."""
+        if "monitoring" not in node.groups:
+            return {}
+        return {"scrapes": scraping.jobs(self), "probes": scraping.probes(self, self.located[node.name].address)}
 
     def endpoints(self, node: NodeSpec, data: Mapping[str, Any]) -> list[tuple[str, Endpoint]]:
         """(inventory group, endpoint) of everything that one host exposes."""

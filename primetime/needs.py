@@ -22,8 +22,12 @@ def label(group: str) -> str:
 
 
 def daemons(name: str) -> list[str]:
-    """The groups of a role or daemon that run something; `hdfs` → `hdfs_namenode`, `hdfs_datanode`."""
-    return [group for group, cls in known().items() if name in (group, role(group)) and getattr(cls, "services", None)]
+    """The groups of a role or daemon that run something for others; `hdfs` → `hdfs_namenode`, `hdfs_datanode`."""
+    return [
+        group
+        for group, cls in known().items()
+        if name in (group, role(group)) and getattr(cls, "services", None) and not hasattr(cls, "watches")
+    ]
 
 
 def needs(group: str) -> list[str]:

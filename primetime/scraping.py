@@ -1,27 +1,65 @@
-"""What Prometheus is to scrape: derived from every `Endpoint` with `scrape`, as its file_sd takes it.
+"""What Prometheus is to look at: derived from every `Endpoint`, as its file_sd takes it.
 
-Called by `status --json`; the monitoring role is to write it down as it stands.
+Called by `status --json`, and by the inventory for the monitoring role, which writes it down as it stands.
+https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from primetime.inventory import Inventory
+from primetime.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from primetime.inventory import Inventory
+    from primetime.topology import NodeSpec
+
+PROBED = {"http": "http", "redis": "redis"}  # an endpoint's protocol → the module that asks in it; else `tcp` connects
 
 
 def jobs(inventory: Inventory) -> list[dict[str, Any]]:
     """One entry for each endpoint of each host: {"targets": ["address:port"], "labels": {...}}.
 
     `job` is the inventory group; `node` the host's name, which outlives its address.
-    https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
     """
     return [
         {
             "targets": [f"{inventory.located[node.name].address}:{endpoint.port}"],
             "labels": {"job": group, "node": node.name, "__metrics_path__": endpoint.scrape},
         }
-        for node in inventory.topology.nodes
-        for group, endpoint in inventory.endpoints(node, inventory.settings(node))
-        if endpoint.scrape and not endpoint.loopback
+        for node, group, endpoint in _endpoints(inventory)
+        if endpoint.scrape
     ]
+
+
+def probes(inventory: Inventory, source: str) -> list[dict[str, Any]]:
+    """One entry for each endpoint that `source`, an address, may open a connection to and that tells nothing itself.
+
+    What serves metrics is known to answer by that alone; what is closed to the monitoring host is left to who uses it.
+    """
+    open_to = {
+        (flow.address, flow.port) for flow in inventory.flows if flow.transport == "tcp" and flow.open_to(source)
+    }
+    return [
+        {
+            "targets": [f"{address}:{endpoint.port}"],
+            "labels": {
+                "group": group,
+                "node": node.name,
+                "endpoint": endpoint.name,
+                "__param_module": PROBED.get(endpoint.protocol, "tcp"),
+            },
+        }
+        for node, group, endpoint in _endpoints(inventory)
+        if not endpoint.scrape
+        and not endpoint.leader_only
+        and ((address := inventory.located[node.name].address), endpoint.port) in open_to
+    ]
+
+
+def _endpoints(inventory: Inventory) -> Iterator[tuple[NodeSpec, str, Endpoint]]:
+    for node in inventory.topology.nodes:
+        for group, endpoint in inventory.endpoints(node, inventory.settings(node)):
+            if not endpoint.loopback:
+                yield node, group, endpoint

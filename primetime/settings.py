@@ -5,7 +5,8 @@ A settings class is a frozen dataclass with `group: ClassVar[str]` (its inventor
 other names, `sysctls` when it needs the kernel set so, `exposes()` when it opens
 ports, `heap_weight: ClassVar[int]` if it is a JVM,
 `needs: ClassVar[tuple[str, ...]]` when it cannot work without other roles or daemons, `quorum: ClassVar[bool]` when an
-even number of its hosts is a waste, and `single: ClassVar[bool]` when there can be only one.
+even number of its hosts is a waste, and `single: ClassVar[bool]` when there can be only one. `watches: ClassVar[str]`
+makes a daemon that no topology has to name: it is on each host of that group as soon as there is a monitoring host.
 `roles/<role>/settings.py` lists its classes in `SETTINGS`. Inventories check every override before any host is touched;
 roles read theirs back with `from_data`.
 """

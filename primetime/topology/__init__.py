@@ -96,7 +96,9 @@ def parse(text: str, where: str) -> Topology:
     found = [*checking.check(source, groups, rules), *fitting.check(source, groups)]
     if found:
         raise UsageError("\n".join(sorted(found, key=lambda line: _position(line, where))))
-    data = source.data
+    data, roles = source.data, fitting.watched(groups)
+    for group in groups:
+        group.roles = roles[group.name]
     return Topology(
         name=data["name"],
         provider=data["provider"],

@@ -245,7 +245,11 @@ def group_roles(source: Source, group: dict[str, Any], declared: Declared) -> It
 
 def choices() -> list[str]:
     """Every role and daemon that a topology may write."""
-    return sorted(label(group) for group, cls in known().items() if getattr(cls, "services", None))
+    return sorted(
+        label(group)
+        for group, cls in known().items()
+        if getattr(cls, "services", None) and not hasattr(cls, "watches")  # that follows by itself
+    )
 
 
 def _counts(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:

@@ -31,6 +31,19 @@ def inventory_groups(roles: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(groups))
 
 
+def watched(groups: list[Declared]) -> dict[str, list[str]]:
+    """Group → its roles, with the daemons that watch them for a monitoring host, if the topology has one."""
+    monitored = any("monitoring" in group.roles for group in groups)
+    return {group.name: [*group.roles, *(_watching(group.roles) if monitored else ())] for group in groups}
+
+
+def _watching(roles: list[str]) -> Iterator[str]:
+    here = inventory_groups(roles)
+    for name, cls in known().items():
+        if getattr(cls, "watches", "") in here and label(name) not in roles:
+            yield label(name)
+
+
 def check(source: Source, groups: list[Declared]) -> Iterator[str]:
     """Every problem that sound parts have with each other."""
     if not isinstance(source.data, dict):
@@ -44,8 +57,9 @@ def check(source: Source, groups: list[Declared]) -> Iterator[str]:
     yield from _numbers_of_hosts(source, groups)
     if source.data.get("partial") is not True and not _unknown_roles(source, groups):
         yield from _needs(source, groups)
+    roles = watched(groups)
     for group in groups:
-        yield from _ports(source, group, sound)
+        yield from _ports(source, group, roles[group.name], sound)
         yield from _sizes(source, group)
     if source.data.get("provider") == "ec2":
         yield from _scaling(source, groups)
@@ -89,9 +103,9 @@ def _needs(source: Source, groups: list[Declared]) -> Iterator[str]:
         )
 
 
-def _ports(source: Source, group: Declared, settings: Mapping[str, Any]) -> Iterator[str]:
+def _ports(source: Source, group: Declared, roles: list[str], settings: Mapping[str, Any]) -> Iterator[str]:
     """Two that open the same port on one host."""
-    names = [name for name in inventory_groups(group.roles) if name in known()]
+    names = [name for name in inventory_groups(roles) if name in known()]
     taken: dict[tuple[str, int, bool], tuple[str, Endpoint]] = {}
     for name in names:
         try:

@@ -8,7 +8,7 @@ from primetime import here
 from primetime.operations import finish_packages, install_debs, kernel_settings, system_user
 from primetime.pending import reload_due, restart_due
 from primetime.settings import packages, sysctls
-from roles.base.settings import Base
+from roles.base.settings import Base, BaseExporter
 
 RULES = "/etc/primetime/base/firewall.nft"
 SYSCTLS = "/etc/sysctl.d/60-primetime.conf"
@@ -20,7 +20,7 @@ FIREWALL = "primetime-firewall"  # the unit, and its user
 def base() -> None:
     settings = here.mine(Base)
     files.template(
-        name="Let apt wait for another apt",
+        name="Let apt wait for another apt, and bring what is asked for alone",
         src="templates/base/apt.conf.j2",
         dest="/etc/apt/apt.conf.d/60primetime",
         mode="644",
@@ -97,3 +97,27 @@ def _firewall(settings: Base) -> None:
         restarted=True,
         _if=restart_due(FIREWALL, rules, reads=RULES),
     )
+
+
+@deploy("Base exporter")
+def base_exporter() -> None:
+    settings, service = here.mine(BaseExporter), "primetime-base-exporter"
+    apt.packages(name="Install the host's exporter", packages=here.packages(BaseExporter))
+    systemd.service(name="Stop the distribution's exporter", service=settings.packages[0], running=False, enabled=False)
+    unit = files.template(
+        name="Write the unit of the host's exporter",
+        src=f"templates/base/{service}.service.j2",
+        dest=f"/etc/systemd/system/{service}.service",
+        mode="644",
+        exporter=settings,
+        address=here.address(),
+        within=here.network(),
+    )
+    systemd.daemon_reload(name="Read the changed unit of the host's exporter", _if=reload_due(service, unit))
+    systemd.service(
+        name="Restart the host's exporter on its new unit",
+        service=service,
+        restarted=True,
+        _if=restart_due(service, unit, reads=f"/etc/systemd/system/{service}.service"),
+    )
+    systemd.service(name="Keep the host's exporter running", service=service, running=True, enabled=True)

@@ -25,4 +25,30 @@ class Base:
         return [Endpoint("ssh", self.ssh_port, open_to=["controller"], protocol="ssh")]
 
 
-SETTINGS = (Base,)
+@dataclass(frozen=True)
+class BaseExporter:
+    """What a host's kernel says of it, for Prometheus: on every host as soon as a topology has monitoring."""
+
+    group: ClassVar[str] = "base_exporter"
+    watches: ClassVar[str] = "base"
+    services: ClassVar[tuple[str, ...]] = ("primetime-base-exporter",)
+    packages: ClassVar[tuple[str, ...]] = ("prometheus-node-exporter",)
+
+    port: int = 9100
+    # only what alerts and consoles show: a scrape then takes a few milliseconds, on whatever host
+    collectors: tuple[str, ...] = (
+        "cpu",
+        "diskstats",
+        "filesystem",
+        "loadavg",
+        "meminfo",
+        "netdev",
+        "pressure",
+        "uname",
+    )
+
+    def exposes(self) -> list[Endpoint]:
+        return [Endpoint("http", self.port, open_to=["monitoring"], protocol="http", scrape="/metrics")]
+
+
+SETTINGS = (Base, BaseExporter)

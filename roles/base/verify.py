@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from roles.base.settings import Base
+import pytest
+
+from primetime.verify.shell import read
+from roles.base.settings import Base, BaseExporter
 
 GROUP = "base"
 
@@ -61,3 +64,12 @@ def test_the_firewall_in_force_is_the_one_on_disk(host: Any) -> None:
     in_force = host.check_output("nft list table inet primetime")
     differing = sorted(set(in_force.splitlines()) ^ set(on_disk.splitlines()))
     assert in_force == on_disk, f"they differ in: {'; '.join(line.strip() for line in differing) or 'their order'}"
+
+
+@pytest.mark.daemon("base_exporter")
+def test_it_shows_the_host_to_monitoring(host: Any, node: Any) -> None:
+    """Each collector has found something. Only the monitoring host may ask it, and the host itself."""
+    settings = node.mine(BaseExporter)
+    shown = read(host, f"http://{node.address}:{settings.port}/metrics")
+    wanted = [f'node_scrape_collector_success{{collector="{name}"}} 1' for name in settings.collectors]
+    assert [line for line in wanted if line not in shown.splitlines()] == []

@@ -1,5 +1,6 @@
 """Redis: Debian's server under a unit and a configuration of ours."""
 
+import json
 from collections.abc import Callable
 
 from pyinfra import host
@@ -9,14 +10,16 @@ from pyinfra.facts.server import Command
 from pyinfra.operations import apt, files, systemd
 
 from primetime import here
-from primetime.operations import rendered, secret_file
+from primetime.operations import rendered, secret_file, system_user
 from primetime.pending import reload_due, restart_due
-from roles.redis.settings import Redis
+from primetime.secrets.value import Value
+from roles.redis.settings import Redis, RedisExporter
 
 DATA = "/var/lib/primetime-redis"
 CONFIG = "/etc/primetime/redis/redis.conf"
 USERS = "/etc/primetime/redis/users.acl"
 SCRIPT = "/etc/primetime/redis/users"
+PASSWORDS = "/etc/primetime/redis/exporter.json"
 LOADED = "/run/primetime-redis/users.acl"  # what SCRIPT makes of USERS
 
 
@@ -83,3 +86,44 @@ def _load_due(written: OperationMeta) -> Callable[[], bool]:
 def _hashes() -> dict[str, str]:
     """User → the SHA-256 of its password."""
     return {user: here.secret(f"redis_{user}").sha256 for user in ("shipper", "monitoring", "controller")}
+
+
+@deploy("Redis exporter")
+def redis_exporter() -> None:
+    settings, service = here.mine(RedisExporter), "primetime-redis-exporter"
+    apt.packages(name="Install Redis' exporter", packages=here.packages(RedisExporter))
+    systemd.service(name="Stop the distribution's exporter", service=settings.packages[0], running=False, enabled=False)
+    system_user(name="Make the user of Redis' exporter", user="redis-exporter")
+    passwords = secret_file(
+        name="Write the exporter's password for Redis",
+        content=_passwords(f"{here.address()}:{here.mine(Redis).port}"),
+        dest=PASSWORDS,
+        user="redis-exporter",
+        group="redis-exporter",
+        mode="400",
+    )
+    unit = files.template(
+        name="Write the unit of Redis' exporter",
+        src=f"templates/redis/{service}.service.j2",
+        dest=f"/etc/systemd/system/{service}.service",
+        mode="644",
+        exporter=settings,
+        redis=here.mine(Redis),
+        address=here.address(),
+        passwords=PASSWORDS,
+        within=here.network(),
+    )
+    systemd.daemon_reload(name="Read the changed unit of Redis' exporter", _if=reload_due(service, unit))
+    systemd.service(
+        name="Restart Redis' exporter on its new password or unit",
+        service=service,
+        restarted=True,
+        _if=restart_due(service, passwords, unit, reads=PASSWORDS),
+    )
+    systemd.service(name="Keep Redis' exporter running", service=service, running=True, enabled=True)
+
+
+def _passwords(at: str) -> Value:
+    """As the exporter looks for the password of the user that it is given: later ones put the user in front."""
+    password = here.secret("redis_monitoring").text
+    return Value(PASSWORDS, json.dumps({f"redis://{at}": password, f"redis://monitoring@{at}": password}))

@@ -50,4 +50,19 @@ class Redis:
         return [Endpoint("redis", self.port, open_to=["shipper", "monitoring", "controller"], protocol="redis")]
 
 
-SETTINGS = (Redis,)
+@dataclass(frozen=True)
+class RedisExporter:
+    """What Redis says of itself, for Prometheus: beside each Redis as soon as a topology has monitoring."""
+
+    group: ClassVar[str] = "redis_exporter"
+    watches: ClassVar[str] = "redis"
+    services: ClassVar[tuple[str, ...]] = ("primetime-redis-exporter",)
+    packages: ClassVar[tuple[str, ...]] = ("prometheus-redis-exporter",)
+
+    port: int = 9121
+
+    def exposes(self) -> list[Endpoint]:
+        return [Endpoint("http", self.port, open_to=["monitoring"], protocol="http", scrape="/metrics")]
+
+
+SETTINGS = (Redis, RedisExporter)

@@ -3,12 +3,14 @@
 from contextlib import closing, suppress
 from typing import Any
 
+import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from primetime.shipper.redis_sink import Login, connect
-from roles.redis.settings import Redis
+from primetime.verify.shell import read
+from roles.redis.settings import Redis, RedisExporter
 
 GROUP = "redis"
 
@@ -111,3 +113,16 @@ def test_it_runs_as_its_own_user(host: Any) -> None:
 
 def test_the_distribution_s_redis_stays_off(host: Any) -> None:
     assert not host.service("redis-server").is_running
+
+
+@pytest.mark.daemon("redis_exporter")
+def test_it_shows_what_redis_says_to_monitoring(host: Any, node: Any) -> None:
+    """Only the monitoring host may ask it, and the host itself."""
+    url = f"http://{node.address}:{node.mine(RedisExporter).port}/metrics"
+    assert "redis_memory_used_bytes " in read(host, url)
+
+
+@pytest.mark.daemon("redis_exporter")
+def test_it_keeps_its_password_to_itself(host: Any) -> None:
+    passwords = host.file("/etc/primetime/redis/exporter.json")
+    assert (passwords.mode, passwords.user) == (0o400, "redis-exporter")

@@ -13,6 +13,7 @@ from tests.conftest import Bench
 # role → (what runs on its host, MiB); HBase cannot start without a file system and a quorum
 HOSTS = {
     "redis": (["redis"], 256),
+    "monitoring": (["monitoring", "redis"], 320),  # with the exporters of both
     "collector": (["collector"], 512),
     "shipper": (["shipper"], 384),
     "zookeeper": (["zookeeper"], 512),

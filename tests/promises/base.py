@@ -1,7 +1,17 @@
 """How the promises of base are broken."""
 
 from roles.base.settings import Base
-from tests.promises.breaking import CONVERGED, NO_FILTER, OPENED, Break, changed, fewer_files, logged, opened
+from tests.promises.breaking import (
+    CONVERGED,
+    NO_FILTER,
+    OPENED,
+    Break,
+    changed,
+    commanded,
+    fewer_files,
+    logged,
+    opened,
+)
 
 RULE = "nft add table inet stranger && nft add chain inet stranger in '{ type filter hook input priority -10; }' &&"
 CONTROLLER = "$(ip -4 route show default | cut -d' ' -f3)"
@@ -52,5 +62,13 @@ BREAKS = {
     "primetime-firewall keeps no log of its own": logged("primetime-firewall", *PROCESS),
     "is as converged": changed(
         "/etc/hosts", "$ a # by hand", f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
+    ),
+}
+
+UNIT = "primetime-base-exporter"
+EXPORTER = {
+    "it shows the host to monitoring": commanded(UNIT, "s/--collector.loadavg//"),
+    "is as converged": changed(
+        f"/etc/systemd/system/{UNIT}.service", "$ a # by hand", f"base/exporter: {CONVERGED}*the host's exporter*"
     ),
 }

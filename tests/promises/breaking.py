@@ -192,7 +192,8 @@ def overridden(service: str, lines: str, *also: str, files: str = "true", after:
 
 def commanded(service: str, edit: str, *also: str, files: str = "true") -> Break:
     """Restart a service with its command edited by sed."""
-    command = f"grep ^ExecStart= /etc/systemd/system/{service}.service"
+    whole = shlex.quote(r":a; /\\$/ { N; s/\\\n *//; ba }")  # a command may go over several lines
+    command = f"sed {whole} /etc/systemd/system/{service}.service | grep ^ExecStart="
     lines = f"echo ExecStart=; {command} | sed {shlex.quote(edit)}"
     return overridden(service, lines, *also, files=files)
 

@@ -44,3 +44,18 @@ BREAKS = {
         f"redis: {CONVERGED}Restart Redis on its new configuration",
     ),
 }
+
+PASSWORDS = f"{FOLDER}/exporter.json"
+BY_EXPORTER = (
+    f"redis/exporter: {CONVERGED}Write the exporter's password for Redis",
+    f"redis/exporter: {CONVERGED}Restart Redis' exporter on its new password or unit",
+)
+AGAIN = "systemctl restart primetime-redis-exporter"
+
+EXPORTER = {
+    "it shows what redis says to monitoring": changed(
+        PASSWORDS, 's/: "/&stranger/g', *BY_EXPORTER, "redis/exporter: it keeps its password to itself", reload=AGAIN
+    ),
+    "it keeps its password to itself": mode(PASSWORDS, "444", "400", BY_EXPORTER[0]),
+    "is as converged": changed(PASSWORDS, "$ a # by hand", *BY_EXPORTER),
+}

@@ -1,24 +1,63 @@
-"""Prometheus is told of every endpoint that serves metrics, and of no other."""
+"""Prometheus is told of every endpoint that serves metrics, and of no other; what is silent is asked from outside."""
+
+import pytest
 
 from primetime.inventory import Inventory, Located
-from primetime.scraping import jobs
+from primetime.paths import REPO
+from primetime.scraping import jobs, probes
 from primetime.settings import exposes, known
-from primetime.topology import load
+from primetime.topology import parse
+
+WATCH = "groups:\n  watch: {roles: [monitoring], count: 1, memory_mb: 256}\n"
 
 
-def demo() -> Inventory:
-    topology = load("demo")
-    located = {node.name: Located(f"10.0.0.{n}", "", "", "") for n, node in enumerate(topology.nodes, 2)}
+@pytest.fixture(scope="module")
+def watched() -> Inventory:
+    """The demo's hosts, and one that watches them."""
+    text = (REPO / "inventories" / "demo.yml").read_text()
+    topology = parse(text if "monitoring" in text else text.replace("groups:\n", WATCH, 1), "t.yml")
+    order = sorted(topology.nodes, key=lambda node: node.name)
+    located = {node.name: Located(f"10.0.0.{n}", "", "", "") for n, node in enumerate(order, 2)}
     return Inventory(topology, located, "10.0.0.0/24", ("10.0.0.1",))
 
 
-def test_each_endpoint_that_serves_metrics_is_a_job_under_its_group_s_name() -> None:
+def address(inventory: Inventory, node: str) -> str:
+    return inventory.located[node].address
+
+
+def test_each_endpoint_that_serves_metrics_is_a_job_under_its_group_s_name(watched: Inventory) -> None:
     scraped = {group for group, cls in known().items() for endpoint in exposes(cls()) if endpoint.scrape}
-    assert {job["labels"]["job"] for job in jobs(demo())} == scraped
+    assert {job["labels"]["job"] for job in jobs(watched)} == scraped
 
 
-def test_a_job_names_address_port_path_and_node() -> None:
+def test_a_job_names_address_port_path_and_node(watched: Inventory) -> None:
     assert {
-        "targets": ["10.0.0.3:9870"],
+        "targets": [f"{address(watched, 'store-1')}:9870"],
         "labels": {"job": "hdfs_namenode", "node": "store-1", "__metrics_path__": "/prom"},
-    } in jobs(demo())
+    } in jobs(watched)
+
+
+def test_what_tells_nothing_and_is_open_to_the_monitoring_host_is_asked_in_its_own_language(watched: Inventory) -> None:
+    assert {
+        "targets": [f"{address(watched, 'redis-1')}:6379"],
+        "labels": {"group": "redis", "node": "redis-1", "endpoint": "redis", "__param_module": "redis"},
+    } in probes(watched, address(watched, "watch-1"))
+
+
+def test_what_is_closed_to_the_monitoring_host_is_not_asked(watched: Inventory) -> None:
+    asked = {
+        (each["labels"]["group"], each["labels"]["endpoint"]) for each in probes(watched, address(watched, "watch-1"))
+    }
+    assert ("hbase_regionserver", "rpc") not in asked and ("base", "ssh") not in asked
+
+
+def test_every_host_is_watched_as_soon_as_one_watches(watched: Inventory) -> None:
+    groups = {node.name: node.groups for node in watched.topology.nodes}
+    assert all("base_exporter" in found for found in groups.values())
+    assert [name for name, found in groups.items() if "redis_exporter" in found] == ["redis-1"]
+
+
+def test_nobody_is_watched_where_nobody_watches() -> None:
+    groups = "groups:\n  cache: {roles: [redis], count: 1, memory_mb: 256}\n"
+    alone = parse(f"name: a\nprovider: nspawn\nimage: bookworm\nshows: [s]\n{groups}", "t.yml")
+    assert alone.nodes[0].groups == ("base", "redis")

@@ -1,0 +1,1 @@
+"""Monitoring: Prometheus asks every host how it is, and Alertmanager tells whom it concerns."""

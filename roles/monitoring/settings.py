@@ -1,0 +1,39 @@
+"""Monitoring: its knobs, and what it exposes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from primetime.endpoints import Endpoint
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """Prometheus, Alertmanager, and a prober that asks endpoints from outside; never in the path of an event."""
+
+    group: ClassVar[str] = "monitoring"
+    services: ClassVar[tuple[str, ...]] = ("primetime-prometheus", "primetime-alertmanager", "primetime-prober")
+    packages: ClassVar[tuple[str, ...]] = ("prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter")
+    single: ClassVar[bool] = True
+
+    prometheus_port: int = 9091  # its usual one is HBase's gateway's: one host can have both
+    alertmanager_port: int = 9093
+    prober_port: int = 9115
+
+    scrape_interval_s: int = 5  # a burst is over within five
+    retention_days: int = 15
+    retention_mb: int = 1024  # whichever is reached first; what is being written, some 100 MB, comes on top
+    # Of the host's memory, where Go begins to collect in earnest; the rest is the system's, Alertmanager's and the
+    # prober's, and the kernel's copies of the files that Prometheus maps.
+    memory_share: float = 0.45
+
+    def exposes(self) -> list[Endpoint]:
+        return [
+            Endpoint("prometheus", self.prometheus_port, open_to=["controller"], protocol="http", scrape="/metrics"),
+            Endpoint(
+                "alertmanager", self.alertmanager_port, open_to=["controller"], protocol="http", scrape="/metrics"
+            ),
+            Endpoint("prober", self.prober_port, protocol="http", loopback=True),
+        ]
+
+
+SETTINGS = (Monitoring,)

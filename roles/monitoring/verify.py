@@ -1,0 +1,98 @@
+"""What monitoring promises beyond running and listening. Asked from the controlling machine, as a person would."""
+
+import json
+import re
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from primetime.endpoints import Endpoint
+from roles.monitoring.settings import Monitoring
+
+GROUP = "monitoring"
+ROUNDS = 3  # of scrapes, in which a change is seen
+
+
+def _asked(node: Any, path: str, **query: str) -> Any:
+    """The `data` of an answer of Prometheus' API."""
+    port = node.mine(Monitoring).prometheus_port
+    url = f"http://{node.address}:{port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)["data"]
+
+
+def _left(node: Any, look: Callable[[], list[str]]) -> list[str]:
+    """What `look` still finds wrong after so many rounds of scrapes; it returns as soon as nothing is."""
+    ends = time.monotonic() + ROUNDS * node.mine(Monitoring).scrape_interval_s
+    while (wrong := look()) and time.monotonic() < ends:
+        time.sleep(0.5)
+    return wrong
+
+
+def _targets(jobs: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    return {(target, job["labels"]["node"]) for job in jobs for target in job["targets"]}
+
+
+def _active(node: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _asked(node, "targets", state="active")["activeTargets"]
+    return found
+
+
+def test_its_targets_are_those_that_hosts_declare(node: Any) -> None:
+    wanted = _targets(node.data["scrapes"]) | _targets(node.data["probes"])
+
+    def differing() -> list[str]:
+        active = [each["labels"] for each in _active(node) if each["labels"]["job"] != "prober"]
+        found = {(labels["instance"], labels["node"]) for labels in active}
+        return sorted(f"{name} ({target})" for target, name in wanted ^ found)
+
+    assert not (wrong := _left(node, differing)), f"declared and not asked, or asked and not declared: {wrong}"
+
+
+def test_it_reads_every_target_that_listens(node: Any, network: Any) -> None:
+    """One that does not listen is its own role's broken promise."""
+    hosts = {peer.name: peer for peer in node.peers("base")}
+
+    def unread() -> list[str]:
+        return [
+            f"{each['labels']['node']} {each['scrapePool']} ({each['lastError'] or each['health']})"
+            for each in _active(node)
+            if each["health"] != "up" and _listens(network, hosts, each["labels"])
+        ]
+
+    assert not (wrong := _left(node, unread)), "; ".join(wrong)
+
+
+def _listens(network: Any, hosts: dict[str, Any], labels: dict[str, str]) -> bool:
+    if labels["node"] not in network.listening:  # a host that does not answer
+        return False
+    port = int(labels["instance"].rpartition(":")[2])
+    loopback = labels["instance"].startswith("127.")
+    return bool(network.listens(hosts[labels["node"]], Endpoint("", port, loopback=loopback)))
+
+
+def test_it_asks_every_endpoint_it_may_whether_it_answers(node: Any) -> None:
+    wanted = _targets(node.data["probes"])
+
+    def unasked() -> list[str]:
+        asked = {each["metric"]["instance"] for each in _asked(node, "query", query="probe_success")["result"]}
+        return sorted(f"{name} ({target})" for target, name in wanted if target not in asked)
+
+    assert not (wrong := _left(node, unasked)), f"nobody asks {', '.join(wrong)}"
+
+
+def test_it_keeps_as_much_as_declared(node: Any) -> None:
+    flags, settings = _asked(node, "status/flags"), node.mine(Monitoring)
+    assert _sum(flags["storage.tsdb.retention.size"], {"MiB": 1, "GiB": 1 << 10}) == settings.retention_mb
+    assert _sum(flags["storage.tsdb.retention.time"], {"d": 1, "w": 7, "y": 365}) == settings.retention_days
+
+
+def _sum(written: str, units: dict[str, int]) -> int:
+    """Of a flag as Prometheus writes it: 15d, 2w1d, 1GiB512MiB."""
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)(\D+)", written))
+
+
+def test_the_distribution_s_units_stay_off(host: Any) -> None:
+    assert [unit for unit in Monitoring.packages if host.service(unit).is_running] == []

@@ -1,0 +1,35 @@
+"""How the promises of monitoring are broken."""
+
+from tests.promises.breaking import CONVERGED, Break, changed, commanded
+
+TARGETS = "/etc/primetime/monitoring/targets"
+WRITTEN = f"monitoring: {CONVERGED}Write which "
+ALERTMANAGER = "PID=$(systemctl show -P MainPID primetime-alertmanager);"
+
+BREAKS = {
+    "its targets are those that hosts declare": changed(
+        f"{TARGETS}/scrapes.json", 's/"node": "/&stranger-/', f"{WRITTEN}scrapes Prometheus does"
+    ),
+    "it reads every target that listens": Break(f"{ALERTMANAGER} kill -STOP $PID", f"{ALERTMANAGER} kill -CONT $PID"),
+    "it asks every endpoint it may whether it answers": changed(
+        f"{TARGETS}/probes.json",
+        's/:[0-9]*"$/:1"/',
+        f"{WRITTEN}probes Prometheus does",
+        "monitoring: its targets are those that hosts declare",
+    ),
+    "it keeps as much as declared": commanded("primetime-prometheus", "s/retention.time=[0-9]*d/retention.time=1d/"),
+    "the distribution's units stay off": Break(
+        "systemctl start prometheus-blackbox-exporter",
+        "systemctl stop prometheus-blackbox-exporter",
+        (
+            f"monitoring: {CONVERGED}Stop the distribution's prometheus-blackbox-exporter",
+            "base: nothing undeclared listens",
+        ),
+    ),
+    "is as converged": changed(
+        "/etc/primetime/monitoring/prober.yml",
+        "$ a # by hand",
+        f"monitoring: {CONVERGED}Write what the prober asks",
+        f"monitoring: {CONVERGED}Restart the prober on its new configuration",
+    ),
+}
