@@ -1,4 +1,5 @@
-"""The controlling machine's one way into Redis. Called by `ledger`, which reads and mends the live counts."""
+"""The controlling machine's one way into Redis. Called by `ledger`, which reads and mends the live counts, and
+`stage`, which shows them."""
 
 from __future__ import annotations
 
@@ -13,13 +14,19 @@ from primetime.secrets import topology as secrets
 from primetime.shipper.redis_sink import Login, connect
 
 
-def client_of(inventory: Inventory) -> redis.Redis | None:
-    """A client of the topology's Redis, None when it has none. Nothing is sent before the first command."""
+def client_of(inventory: Inventory, timeout_s: float | None = None) -> redis.Redis | None:
+    """A client of the topology's Redis, None when it has none. Nothing is sent before the first command.
+
+    `timeout_s`: how long an answer may take, for whoever would rather hear nothing than wait.
+    """
     if not inventory.topology.in_group("redis"):
         return None
     host, port = inventory.endpoint("redis", "redis")
     login = Login("controller", lambda: secrets.value(inventory.topology, "redis_controller").text)
-    return connect(login, host=host, port=port)
+    client = connect(login, host=host, port=port)
+    if timeout_s is not None:
+        client.connection_pool.connection_kwargs.update(socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    return client
 
 
 @contextmanager

@@ -31,6 +31,7 @@ VERBS = {
     "rehearse": "a burst of numbered updates, then the certificate",
     "ledger": "is anything missing; dead letters and live counts",
     "events": "stored events of a show by position, as JSON lines",
+    "stage": "the live page: numbers that move, and moments to show",
     "show": "what a show needs: machines for a crowd",
     "test": "the suite",
     "bench": "side-by-side measurements",

@@ -71,6 +71,7 @@ def _everything(topology: Topology, arguments: argparse.Namespace, console: Cons
     console.say(f"{made} machines made or started")
     converge_verb.tell(console, report, dry=False)
     verify_verb.tell(console, verified)
+    console.say(f"the live page, for a stage: bin/primetime stage -t {topology.argument}")
     result = {**status.summary(inventory), "changed": made + report.changed}
     if certificate is None:
         console.say(f"no rehearsal: {topology.name} has not all of {', '.join(REHEARSED)}")

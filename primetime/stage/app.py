@@ -1,0 +1,115 @@
+"""The stage as an ASGI application: the page, the snapshots as server-sent events, the buttons. Made by `stage`."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Collection
+from importlib import resources
+
+import orjson
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from primetime.errors import PrimetimeError
+from primetime.stage.guard import Guard
+from primetime.stage.moments import Director
+from primetime.stage.watch import Watch
+
+TICK_S = 0.25  # between two snapshots
+KEEP_ALIVE_S = 10.0
+RETRY_MS = 500  # how soon a browser comes back to a stage that went away
+PAGES = {
+    "/": ("stage.html", "text/html"),
+    "/stage.css": ("stage.css", "text/css"),
+    "/stage.js": ("stage.js", "text/javascript"),
+    "/map.js": ("map.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+class Stage:
+    """One stage. `ends` is set when it goes: streams end by it, or a browser that looks would keep it."""
+
+    def __init__(self, watch: Watch, director: Director) -> None:
+        self.watch, self.director = watch, director
+        self.ends = asyncio.Event()
+        self._latest: tuple[float, bytes] = (-1.0, b"")
+        director.snapshot, director.looking = watch.snapshot, watch.looking
+
+    def app(self, hosts: Collection[str], token: str) -> ASGIApp:
+        """The application. What carries nothing is open: the page itself, which knows nothing without the token."""
+        pages = [Route(path, functools.partial(page, *file)) for path, file in PAGES.items()]
+        routes = [
+            *pages,
+            Route("/snapshot", self.one),
+            Route("/snapshots", self.stream),
+            Route("/nodes/{name}", self.node),
+            Route("/moments/{id}", self.moment, methods=["POST"]),
+        ]
+        return Guard(Starlette(routes=routes), hosts=hosts, token=token, open_paths=PAGES)
+
+    async def one(self, request: Request) -> Response:
+        """The present, once."""
+        return json(self.watch.snapshot().to_json())
+
+    async def stream(self, request: Request) -> Response:
+        """The present, whenever it has changed."""
+        return StreamingResponse(self._events(), media_type="text/event-stream")
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        yield b"retry: %d\n\n" % RETRY_MS
+        loop = asyncio.get_running_loop()
+        with self.watch.looking():
+            before, said = b"", loop.time()
+            while not self.ends.is_set():
+                data = self._serialised(loop.time())
+                if data != before:
+                    yield b"data: " + data + b"\n\n"
+                    before, said = data, loop.time()
+                elif loop.time() > said + KEEP_ALIVE_S:
+                    yield b": still here\n\n"
+                    said = loop.time()
+                try:
+                    await asyncio.wait_for(self.ends.wait(), TICK_S)
+                except TimeoutError:
+                    continue
+
+    def _serialised(self, now: float) -> bytes:
+        """The snapshot's JSON, made once in a tick however many look."""
+        made, data = self._latest
+        if now >= made + TICK_S * 0.9:
+            data = orjson.dumps(self.watch.snapshot().to_json())
+            self._latest = (now, data)
+        return data
+
+    async def node(self, request: Request) -> Response:
+        """A node from close by."""
+        name = request.path_params["name"]
+        nodes = [node for node in self.watch.snapshot().nodes if node.name == name]
+        if not nodes:
+            return json({"trouble": f"there is no node {name}"}, 404)
+        found = await run_in_threadpool(self.director.hands.look, name)
+        verified = self.director.verified.get(name)
+        return json({"name": name, "groups": nodes[0].groups, "verified": verified, **found})
+
+    async def moment(self, request: Request) -> Response:
+        """A button is pressed."""
+        try:
+            await run_in_threadpool(self.director.begin, request.path_params["id"])
+        except PrimetimeError as error:
+            return json({"refused": str(error)}, 409)
+        return json({"begun": request.path_params["id"]}, 202)
+
+
+def json(data: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(data), status, media_type="application/json")
+
+
+async def page(name: str, media_type: str, request: Request) -> Response:
+    """A file of page/."""
+    return Response(resources.files(__package__).joinpath("page", name).read_bytes(), media_type=media_type)

@@ -1,0 +1,250 @@
+"""A live cluster as the stage reads it: counts from Redis, status of each shipper, the ledger, the hosts themselves.
+
+Called by watch.py from one thread for each reader. Each raises StageTrouble, within seconds, for what cannot be read
+now; the next call begins anew. None costs the cluster more than a few cheap requests.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from primetime.audit import runs as audit_runs
+from primetime.cli.rehearse import runs
+from primetime.errors import PrimetimeError
+from primetime.hbase import Hbase
+from primetime.inventory import Inventory
+from primetime.live_counts import client_of
+from primetime.providers import driver_for
+from primetime.rehearsal.ids import started_ms
+from primetime.shipper.ledger import CORRUPT, GATED, LOST, everything
+from primetime.stage.snapshot import CUT, DOWN, UP, Node, Poll, Proof, Queue
+
+PATIENCE_S = 2.0
+POLLS_EVERY_S = 10.0  # how often new polls are looked for
+MOST_RUNS = 200
+
+# where a host stands on the map → the inventory groups that put it there
+PLACES = {
+    "balancer": ("balancer",),
+    "collector": ("collector",),
+    "hbase": ("hbase_regionserver", "hbase_master", "hbase_thrift", "hdfs_datanode", "hdfs_namenode", "zookeeper"),
+    "redis": ("redis",),
+}
+
+
+class StageTrouble(PrimetimeError):
+    """Something of the cluster cannot be read now: `str()` is shown where its numbers would be."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Every update that was ever counted, and the poll that people look at."""
+
+    total: int
+    poll: Poll | None = None
+
+
+class Counts:
+    """Redis: totals of the shows, and the tallies of their polls."""
+
+    counted = "counted in Redis"
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._client = client_of(inventory, PATIENCE_S)
+        self._shows = inventory.topology.shows
+        self._polls: list[str] = []
+        self._looked_s = -POLLS_EVERY_S
+
+    def read(self) -> Counted:
+        if self._client is None:
+            raise StageTrouble("this topology has no Redis: there is nothing that counts live")
+        try:
+            return self._read(self._client)
+        except redis.RedisError as error:
+            raise StageTrouble(f"Redis does not answer: {error}") from error
+
+    def _read(self, client: redis.Redis) -> Counted:
+        if time.monotonic() > self._looked_s + POLLS_EVERY_S:
+            found = [client.scan_iter(f"tally:{show}:*", count=1000) for show in self._shows]
+            self._polls = sorted(str(key) for keys in found for key in keys)
+            self._looked_s = time.monotonic()
+        pipe = client.pipeline(transaction=False)
+        for show in self._shows:
+            pipe.get(f"total:{show}")
+        for poll in self._polls:
+            pipe.hgetall(poll)
+        answers = pipe.execute()
+        tallies = zip(self._polls, answers[len(self._shows) :], strict=True)
+        return Counted(sum(int(answer or 0) for answer in answers[: len(self._shows)]), busiest(tallies))
+
+
+def busiest(tallies: Iterable[tuple[str, Mapping[str, str]]]) -> Poll | None:
+    """The poll with the most votes; None when nobody has voted. `tally:<show>:<poll>` → choice → users."""
+    polls = [
+        Poll(key.split(":", 2)[2], tuple(sorted((choice, int(users)) for choice, users in tally.items())))
+        for key, tally in tallies
+        if tally
+    ]
+    return max(polls, key=lambda poll: sum(users for _, users in poll.choices), default=None)
+
+
+class Spools:
+    """What each collector's shipper has yet to do: its status file, read through one ssh that stays."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        nodes = [node.name for node in inventory.topology.in_group("shipper")]
+        self._lines = {node: _Line(inventory.located[node].ssh_config, node) for node in nodes}
+
+    def read(self) -> dict[str, dict[str, Any] | None]:
+        """Node → its shipper's status; None when it does not say."""
+        for line in self._lines.values():
+            line.ask()
+        until = time.monotonic() + PATIENCE_S
+        return {node: line.answer(until) for node, line in self._lines.items()}
+
+    def close(self) -> None:
+        for line in self._lines.values():
+            line.close()
+
+
+class _Line:
+    """An ssh that prints a shipper's status whenever it is sent a line; opened again when it ended."""
+
+    SCRIPT = "while read -r _; do cat /run/primetime-shipper/status.json || echo {}; echo; done"
+
+    def __init__(self, ssh_config: str, node: str) -> None:
+        self._command = ["ssh", "-F", ssh_config, "-o", "ConnectTimeout=2", node, "--", self.SCRIPT]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self) -> None:
+        if self._process is None:
+            pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+            self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=nothing, bufsize=0)
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(b"\n")
+        except OSError:
+            self.close()
+
+    def answer(self, until: float) -> dict[str, Any] | None:
+        said = b""
+        while self._process and self._process.stdout and not said.endswith(b"\n"):
+            ready = select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))[0]
+            part = self._process.stdout.read(65536) if ready else b""
+            if not part:
+                self.close()
+                return None
+            said += part
+        try:
+            return dict(json.loads(said)) or None
+        except ValueError:
+            return None
+
+    def close(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def queues(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Queue]:
+    """What waits for each sink on each collector, from two readings of `Spools`: their difference is the rate."""
+    for node, status in now.items():
+        if not status:
+            yield Queue(node, "hbase", 0, 0.0, 0, "its shipper does not say")
+            continue
+        earlier = before.get(node) or status
+        seconds = (status["at_ms"] - earlier["at_ms"]) / 1000
+        for sink, said in status["sinks"].items():
+            if said.get("disabled"):
+                continue
+            done = said["events"] - earlier["sinks"].get(sink, {}).get("events", said["events"])
+            rate = round(max(0, done) / seconds) if seconds > 0 else 0
+            failing = (said["last_error"] or "it fails") if said["failing_s"] else ""
+            yield Queue(node, sink, said["lag_events"], said["lag_seconds"], rate, failing)
+
+
+class Books:
+    """The ledger and the rehearsals of this cluster: what became of everything."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._where = (
+            inventory.endpoint("hbase_thrift", "thrift") if inventory.topology.in_group("hbase_thrift") else None
+        )
+        self._hbase = Hbase(*self._where, timeout_s=5) if self._where else None
+        self._records = runs(inventory.topology)
+        self._certificates: dict[str, dict[str, Any]] = {}
+
+    def read(self) -> Proof:
+        """All but `waiting`, which the shippers know better."""
+        if self._hbase is None:
+            raise StageTrouble("this topology has no hbase/thrift: there is no ledger to read")
+        rows = everything(self._hbase)
+        folders = audit_runs.of_this_cluster(self._records, (segment.source for segment in rows), MOST_RUNS)
+        runs_ = [certificate for folder in folders if (certificate := self._certificate(folder))]
+        wrong = {LOST: "gone from the spool", CORRUPT: "corrupt", GATED: "dead letters beyond the cap"}
+        return Proof(
+            sent=sum(run["sent"] for run in runs_),
+            stored=sum(row.stored for row in rows.values()),
+            duplicates=sum(run["duplicates"] for run in runs_),
+            dead=sum(row.dead for row in rows.values()),
+            missing=sum(run["missing"] for run in runs_),
+            at_ms=time.time_ns() // 1_000_000,
+            checked_ms=max((_checked_ms(run) for run in runs_), default=0),
+            problems=tuple(f"{segment}: {wrong[row.state]}" for segment, row in rows.items() if row.state in wrong),
+        )
+
+    def _certificate(self, folder: Any) -> dict[str, Any] | None:
+        path = folder / "certificate.json"
+        try:
+            changed = path.stat().st_mtime_ns
+            known = self._certificates.get(folder.name)
+            if known is None or known["changed"] != changed:
+                known = {**json.loads(path.read_text()), "changed": changed}
+                self._certificates[folder.name] = known
+            return known
+        except (OSError, ValueError):
+            return None  # it is being sent, or was cut short
+
+    def close(self) -> None:
+        if self._hbase:
+            self._hbase.close()
+
+
+def _checked_ms(certificate: Mapping[str, Any]) -> int:
+    return max(int(certificate["changed"]) // 1_000_000, started_ms(certificate["run"]))
+
+
+class Hosts:
+    """The machines, and whether they run and are plugged in."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._driver = None if inventory.topology.cloud else driver_for(inventory.topology)
+
+    def read(self) -> list[Node]:
+        """A machine that has several places is there several times."""
+        states = {}
+        for node in self._driver.list_nodes() if self._driver else []:
+            cut = any(fault.kind == "down" for fault in node.extra.get("faults", ()))
+            states[node.name] = CUT if cut else UP if node.state == "running" else DOWN
+        gone = UP if self._driver is None else DOWN
+        return [
+            Node(node.name, place, self._inventory.located[node.name].address, node.groups, states.get(node.name, gone))
+            for node in self._inventory.topology.nodes
+            for place in places(node.groups)
+        ]
+
+
+def places(groups: Iterable[str]) -> list[str]:
+    """Where a host of these groups stands on the map: `other` when nowhere along the path."""
+    found = [place for place, wanted in PLACES.items() if set(wanted) & set(groups)]
+    return found or ["other"]

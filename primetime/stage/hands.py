@@ -1,0 +1,161 @@
+"""What the buttons do to a live cluster: send a burst, kill and start a host, pull and plug its cable, look closely.
+
+Called by moments.py and app.py. Bursts and verifications are commands of their own, so that they neither slow the page
+down nor share its locks; they end with this process.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from primetime.children import bound
+from primetime.errors import PrimetimeError
+from primetime.inventory import Inventory
+from primetime.paths import REPO
+from primetime.providers import driver_for
+
+ANSWER_S = 2.0
+LOG_LINES = 40
+_LOOK = (
+    "systemctl list-units --all --plain --no-legend --no-pager 'primetime-*.service' | awk '{print $1, $4}'; echo ==; "
+    f"journalctl -n {LOG_LINES} --no-pager -o short-iso -u 'primetime-*'; echo ==; "
+    "cat /run/primetime-shipper/status.json 2>/dev/null; echo; echo ==; "
+    "cat /proc/loadavg; grep -E 'Mem(Total|Available)' /proc/meminfo; df -h --output=target,pcent / | tail -n 1"
+)
+
+
+class Hands:
+    """All that a stage may do to its cluster."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.local = not inventory.topology.cloud
+        self._driver = driver_for(inventory.topology) if self.local else None
+        self._children: set[subprocess.Popen[str]] = set()
+        self._ended = threading.Event()
+
+    def nodes(self, group: str) -> list[str]:
+        return [node.name for node in self.inventory.topology.in_group(group)]
+
+    def at_work(self) -> str:
+        """The command that holds the topology now, in words; empty when none does."""
+        return str(self._driver.ex_at_work() or "") if self._driver else ""
+
+    def burst(self, updates: int, over_s: float, batch: int, say: Callable[[str], None]) -> dict[str, Any]:
+        """Send a burst and read it back: its certificate. PrimetimeError when there is none."""
+        words = ["rehearse", "--updates", str(updates), "--in", f"{over_s:g}s", "--batch", str(batch)]
+        return self._command(words, say)
+
+    def verify(self, say: Callable[[str], None]) -> dict[str, Any]:
+        """What `verify --json` says."""
+        return self._command(["verify"], say)
+
+    def ledger(self, say: Callable[[str], None]) -> dict[str, Any]:
+        """What `ledger --json` says: every id of the last rehearsals compared with what is stored."""
+        return self._command(["ledger"], say)
+
+    def kill(self, node: str) -> None:
+        """SIGKILL a whole host."""
+        self._the_driver().ex_kill(self._node(node))
+
+    def start(self, node: str) -> None:
+        """Start a host; one that runs is left alone."""
+        self._the_driver().start_node(self._node(node))
+
+    def unplug(self, node: str) -> None:
+        self._the_driver().ex_link_down(self._node(node))
+
+    def plug(self, node: str) -> None:
+        self._the_driver().ex_link_up(self._node(node))
+
+    def accepts(self, node: str) -> bool:
+        """Whether a collector takes traffic."""
+        address = self.inventory.located[node].address
+        port = next(p for a, p in self.inventory.every_endpoint("collector", "http") if a == address)
+        connection = http.client.HTTPConnection(address, port, timeout=ANSWER_S)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def look(self, node: str) -> dict[str, Any]:
+        """A node from close by: its services, the end of their log, its figures."""
+        command = ["ssh", "-F", self.inventory.located[node].ssh_config, "-o", "ConnectTimeout=3", node, "--"]
+        try:
+            done = subprocess.run([*command, f"sh -c {shlex.quote(_LOOK)}"], capture_output=True, text=True, timeout=10)
+        except subprocess.TimeoutExpired:
+            return {"trouble": f"{node} does not answer ssh"}
+        parts = done.stdout.split("==\n")
+        if len(parts) != 4:
+            return {"trouble": f"{node} does not answer ssh: {done.stderr.strip()[-200:]}"}
+        services, log, status, figures = parts
+        return {
+            "services": [line.split(" ", 1) for line in services.splitlines()],
+            "log": log.splitlines(),
+            "shipper": json.loads(status) if status.strip() else None,
+            "figures": figures.splitlines(),
+        }
+
+    def end(self) -> None:
+        """Ends every command that runs, and lets none begin."""
+        self._ended.set()
+        for child in list(self._children):
+            child.terminate()
+
+    def _command(self, words: list[str], say: Callable[[str], None]) -> dict[str, Any]:
+        """`primetime WORDS --json` of this topology: its object. Exit code 3 has one too."""
+        if self._ended.is_set():
+            raise PrimetimeError("the stage ends")
+        command = [sys.executable, "-P", "-m", "primetime", *words, "-t", self.inventory.topology.argument, "--json"]
+        child = subprocess.Popen(
+            bound(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(REPO)},
+            start_new_session=True,  # Ctrl-C is the stage's to answer
+        )
+        self._children.add(child)
+        last: list[str] = []
+        listener = threading.Thread(target=_listen, args=(child, say, last), daemon=True)
+        listener.start()
+        try:
+            assert child.stdout
+            out = child.stdout.read().splitlines()
+            child.wait()
+            listener.join()
+        finally:
+            self._children.discard(child)
+        if child.returncode not in (0, 3) or not out or not out[-1].startswith("{"):
+            raise PrimetimeError(last[-1] if last else f"{words[0]} ended with exit code {child.returncode}")
+        return dict(json.loads(out[-1]))
+
+    def _the_driver(self) -> Any:
+        if self._driver is None:
+            raise PrimetimeError(f"{self.inventory.topology.name} is on EC2: nothing is broken there from here")
+        return self._driver
+
+    def _node(self, name: str) -> Any:
+        return next(node for node in self._the_driver().list_nodes() if node.name == name)
+
+
+def _listen(child: subprocess.Popen[str], say: Callable[[str], None], last: list[str]) -> None:
+    """Pass on what a command says of its progress."""
+    assert child.stderr
+    for line in child.stderr:
+        words = line.strip().removeprefix("primetime: ")
+        if words:
+            last.append(words)
+            say(words.partition(": ")[2] or words)

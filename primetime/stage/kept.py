@@ -1,0 +1,63 @@
+"""What must outlive a stage that is killed: its token, so that open pages find it again, and what a moment broke.
+
+`<PRIMETIME_HOME>/stage/<topology>.json`, for its owner alone; removed when a stage ends as it should.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from typing import Any
+
+from primetime.paths import home
+
+Broken = tuple[str, str]  # what to do about it ("start", "plug"), and the node
+
+
+class Kept:
+    """One stage's file."""
+
+    def __init__(self, topology: str) -> None:
+        self._path = home() / "stage" / f"{topology}.json"
+        self._lock = threading.Lock()
+        found = self._read()
+        self.token: str = found.get("token") or secrets.token_urlsafe(18)
+        self.broken: list[Broken] = [(str(mend), str(node)) for mend, node in found.get("broken", [])]
+        self._write()
+
+    def add(self, broken: Broken) -> None:
+        """Before it is broken."""
+        with self._lock:
+            self.broken.append(broken)
+            self._write()
+
+    def remove(self, broken: Broken) -> None:
+        """After it is mended."""
+        with self._lock:
+            if broken in self.broken:
+                self.broken.remove(broken)
+                self._write()
+
+    def forget(self) -> None:
+        """The stage ends and nothing is broken."""
+        with self._lock:
+            self._path.unlink(missing_ok=True)
+            for folder in (self._path.parent,):
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = self._path.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump({"token": self.token, "broken": self.broken}, file)
+        new.replace(self._path)

@@ -1,0 +1,318 @@
+"""The moments of a show as buttons: each a cause, an effect that people see, and the seconds until all is well again.
+
+`Director` runs each in a thread of its own, never one twice at a time. What a moment breaks is written down before it
+is broken, and mended when it ends, however it ends: by the clock, an error, Ctrl-C; after kill -9 by the next stage.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from primetime.errors import PrimetimeError
+from primetime.stage.kept import Broken, Kept
+from primetime.stage.snapshot import MomentState, Snapshot
+
+UNPLUGGED_S = 8.0
+RECOVERY_S = 120.0
+LOOK_AGAIN_S = 0.1
+BURST_S = 5.0
+VOTES, VOTE_S = 2_000, 10.0
+
+Say = Callable[[str], None]
+
+
+class HandsLike(Protocol):
+    """hands.py, or a test's."""
+
+    local: bool
+
+    def nodes(self, group: str) -> list[str]: ...
+    def at_work(self) -> str: ...
+    def burst(self, updates: int, over_s: float, batch: int, say: Say) -> dict[str, Any]: ...
+    def verify(self, say: Say) -> dict[str, Any]: ...
+    def ledger(self, say: Say) -> dict[str, Any]: ...
+    def kill(self, node: str) -> None: ...
+    def start(self, node: str) -> None: ...
+    def unplug(self, node: str) -> None: ...
+    def plug(self, node: str) -> None: ...
+    def accepts(self, node: str) -> bool: ...
+    def look(self, node: str) -> dict[str, Any]: ...
+    def end(self) -> None: ...
+
+
+class StageEnds(Exception):
+    """Raised in a moment that waits when the stage is ended."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`line` is what it will do, for whoever is about to press it; `run` returns what it did, in one line."""
+
+    id: str
+    key: str
+    name: str
+    line: str
+    run: Callable[[Act], str]
+    breaks: bool = False  # a host or a cable: only where they are local
+
+
+class Act:
+    """What a moment may use while it runs."""
+
+    def __init__(self, director: Director, moment: Moment) -> None:
+        self.hands, self.goal = director.hands, director.goal
+        self._director, self._moment = director, moment
+
+    def say(self, line: str) -> None:
+        self._director.tell(self._moment, line)
+
+    def wait(self, claim: Callable[[], bool], what: str, deadline_s: float = RECOVERY_S) -> float:
+        """Until `claim` holds: after how many seconds it did. PrimetimeError naming `what` when it does not."""
+        began = time.monotonic()
+        while not claim():
+            if time.monotonic() > began + deadline_s:
+                raise PrimetimeError(f"not within {deadline_s:.0f} s: {what}")
+            self.sleep(LOOK_AGAIN_S)
+        return time.monotonic() - began
+
+    def sleep(self, seconds: float) -> None:
+        if self._director.ending.wait(seconds):
+            raise StageEnds
+
+    def snapshot(self) -> Snapshot:
+        return self._director.snapshot()
+
+    @contextmanager
+    def broken(self, mend: str, node: str) -> Iterator[Callable[[], None]]:
+        """Yields what mends it; done at the end in any case, and only once."""
+        broken = (mend, node)
+        self._director.kept.add(broken)
+        done = threading.Event()
+
+        def again() -> None:
+            if not done.is_set():
+                self._director.mend(broken)
+                done.set()
+
+        try:
+            yield again
+        finally:
+            again()
+
+
+def burst(act: Act) -> str:
+    certificate = act.hands.burst(act.goal, BURST_S, 10, act.say)
+    return f"{act.goal:,} updates asked for in {BURST_S:g} s. {told(certificate)}"
+
+
+def vote(act: Act) -> str:
+    certificate = act.hands.burst(VOTES, VOTE_S, 1, act.say)
+    return f"{VOTES:,} phones, one request each, in {VOTE_S:g} s. {told(certificate)}"
+
+
+def told(certificate: dict[str, Any]) -> str:
+    """A certificate in a sentence or two."""
+    acked, missing = certificate["acked"], certificate["missing"]
+    accepted = f"{acked:,} accepted in {certificate['accept_seconds']:.1f} s" if acked else "None was accepted"
+    stored = certificate["stored_seconds"]
+    readable = f", the last one stored after {stored:.1f} s" if stored is not None else ""
+    return f"{accepted}{readable}. {missing:,} missing."
+
+
+def kill_collector(act: Act) -> str:
+    node = act.hands.nodes("collector")[0]
+    with act.broken("start", node) as start:
+        act.say(f"killing {node}")
+        began = time.monotonic()
+        act.hands.kill(node)
+        act.say(f"{node} is dead. Phones keep what was not acknowledged. Starting it again.")
+        start()
+        act.wait(lambda: act.hands.accepts(node), f"{node} takes traffic")
+    seconds = time.monotonic() - began
+    return (
+        f"{node} was killed, its disk kept. It accepts again after {seconds:.1f} s; what it had acknowledged is there."
+    )
+
+
+def unplug_store(act: Act) -> str:
+    node = act.hands.nodes("hbase_regionserver")[0]
+    most = 0
+
+    def waiting() -> int:
+        return sum(queue.waiting for queue in act.snapshot().queues if queue.sink == "hbase")
+
+    with act.broken("plug", node) as plug:
+        act.hands.unplug(node)
+        until = time.monotonic() + UNPLUGGED_S
+        while (left := until - time.monotonic()) > 0:
+            most = max(most, waiting())
+            act.say(f"{node} has no cable for {left:.0f} s more. {most:,} updates wait on the collectors' disks.")
+            act.sleep(min(left, 0.25))
+        plug()
+        plugged = time.monotonic()
+
+    def stored() -> bool:
+        nonlocal most
+        most = max(most, waiting())
+        act.say(f"{node} is plugged in again. {waiting():,} updates wait to be stored.")
+        now = act.snapshot()
+        fresh = now.proof.at_ms > at_ms and not now.proof.trouble
+        return fresh and not any(queue.waiting or queue.failing for queue in now.queues if queue.sink == "hbase")
+
+    at_ms = act.snapshot().at_ms
+    act.wait(stored, "everything that waited is stored")
+    seconds = time.monotonic() - plugged
+    return (
+        f"{node} was unplugged for {UNPLUGGED_S:g} s: {most:,} updates waited on disk. "
+        f"All stored {seconds:.1f} s after it was plugged in."
+    )
+
+
+def verify(act: Act) -> str:
+    report = act.hands.verify(act.say)
+    act._director.note_verified(report)
+    failed = report["failed"]
+    return f"{report['checked']} promises looked at, {len(failed)} not kept."
+
+
+def count(act: Act) -> str:
+    report = act.hands.ledger(act.say)
+    missing = sum(run["missing"] for run in report["runs"])
+    compared = sum(run["acked"] for run in report["runs"])
+    problems = f" {len(report['problems'])} problems: {report['problems'][0]['name']}" if report["problems"] else ""
+    return f"{compared:,} acknowledged ids compared one by one with what is stored. {missing:,} missing.{problems}"
+
+
+MOMENTS = (
+    Moment("burst", "b", "Kick-off", "everybody at once: the burst, then every id read back", burst),
+    Moment("vote", "v", "Vote", f"{VOTES:,} phones, one request each", vote),
+    Moment("kill", "k", "Kill a collector", "its whole host, with SIGKILL", kill_collector, breaks=True),
+    Moment("unplug", "u", "Unplug the store", f"HBase's cable, for {UNPLUGGED_S:g} s", unplug_store, breaks=True),
+    Moment("count", "c", "Count again", "every id of the last rehearsals against what is stored", count),
+    Moment("verify", "p", "Prove", "every promise of every role, on every host", verify),
+)
+
+
+class Director:
+    """Runs moments. `snapshot` is the page's present; `looking` keeps it fresh while a moment runs."""
+
+    def __init__(
+        self,
+        hands: HandsLike,
+        kept: Kept,
+        goal: int,
+        moments: Sequence[Moment] = MOMENTS,
+    ) -> None:
+        self.hands, self.kept, self.goal = hands, kept, goal
+        self.ending = threading.Event()
+        self.snapshot: Callable[[], Snapshot] = _no_snapshot
+        self.looking: Callable[[], Any] = _nobody
+        self.verified: dict[str, tuple[str, ...]] = {}
+        self._moments = {moment.id: moment for moment in moments}
+        self._states = {m.id: MomentState(m.id, m.key, m.name, "ready", m.line) for m in moments}
+        self._threads: dict[str, threading.Thread] = {}
+        self._lock = threading.Lock()
+
+    def states(self) -> list[MomentState]:
+        """Every button, with why it cannot be pressed now."""
+        with self._lock:
+            states = list(self._states.values())
+        return [MomentState(**{**vars(state), "refused": self.refused(state.id)}) for state in states]
+
+    def refused(self, moment_id: str) -> str:
+        """Why a moment cannot begin now; empty when it can."""
+        moment, state = self._moments[moment_id], self._states[moment_id]
+        running = {id_ for id_, each in self._states.items() if each.state == "running"}
+        if state.state == "running":
+            return "it is running"
+        if moment.breaks and not self.hands.local:
+            return "only on local machines"
+        if moment.breaks and any(self._moments[id_].breaks for id_ in running):
+            return "one fault at a time"
+        if not moment.breaks and any(not self._moments[id_].breaks for id_ in running):
+            return "after the one that runs"
+        if moment.breaks and running & {"verify"}:
+            return "while promises are being proved"
+        return ""
+
+    def begin(self, moment_id: str) -> None:
+        """Begin a moment. PrimetimeError saying why not."""
+        if moment_id not in self._moments:
+            raise PrimetimeError(f"there is no moment {moment_id}: choose one of {', '.join(self._moments)}")
+        moment = self._moments[moment_id]
+        busy = self.hands.at_work() if not self._commands_run() else ""
+        with self._lock:
+            why = self.refused(moment_id) or (busy and f"{busy} is at work on this topology")
+            if why or self.ending.is_set():
+                raise PrimetimeError(f"{moment.name}: not now: {why or 'the stage ends'}")
+            self._set(moment, "running", moment.line, time.time_ns() // 1_000_000)
+            thread = threading.Thread(target=self._run, args=(moment,), name=moment.id, daemon=True)
+            self._threads[moment_id] = thread
+        thread.start()
+
+    def tell(self, moment: Moment, line: str) -> None:
+        """What a running moment says meanwhile."""
+        with self._lock:
+            if self._states[moment.id].state == "running":
+                self._set(moment, "running", line, self._states[moment.id].since_ms)
+
+    def note_verified(self, report: dict[str, Any]) -> None:
+        """What `verify --json` found, by node."""
+        found: dict[str, tuple[str, ...]] = {node: () for node in self.hands.nodes("base")}
+        for broken in [*report["failed"], *report.get("following", ())]:
+            found[broken["node"]] = (*found.get(broken["node"], ()), f"{broken['role']}: {broken['promise']}")
+        self.verified = found
+
+    def mend(self, broken: Broken) -> None:
+        """Mend what a moment broke, of this stage or of one that was killed."""
+        verb, node = broken
+        {"start": self.hands.start, "plug": self.hands.plug}[verb](node)
+        self.kept.remove(broken)
+
+    def mend_what_was_left(self) -> list[Broken]:
+        """What a stage that was killed had broken: mended now, and named."""
+        left = list(self.kept.broken)
+        for broken in left:
+            self.mend(broken)
+        return left
+
+    def end(self, timeout_s: float = 60) -> None:
+        """End what runs, mended. Returns when nothing of this stage is broken; PrimetimeError naming what is."""
+        self.ending.set()
+        self.hands.end()
+        until = time.monotonic() + timeout_s
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, until - time.monotonic()))
+        self.mend_what_was_left()
+
+    def _commands_run(self) -> bool:
+        return any(s.state == "running" and not self._moments[s.id].breaks for s in self._states.values())
+
+    def _run(self, moment: Moment) -> None:
+        act = Act(self, moment)
+        try:
+            with self.looking():
+                state, line = "done", moment.run(act)
+        except StageEnds:
+            state, line = "failed", "ended with the stage"
+        except Exception as error:  # a button must say what happened, whatever it was
+            state, line = "failed", str(error) or type(error).__name__
+        with self._lock:
+            self._set(moment, state, line, time.time_ns() // 1_000_000)
+
+    def _set(self, moment: Moment, state: str, line: str, since_ms: int) -> None:
+        self._states[moment.id] = MomentState(moment.id, moment.key, moment.name, state, line, since_ms)
+
+
+def _no_snapshot() -> Snapshot:
+    raise PrimetimeError("the stage has not begun")
+
+
+@contextmanager
+def _nobody() -> Iterator[None]:
+    yield

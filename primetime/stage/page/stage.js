@@ -1,0 +1,280 @@
+// The page: snapshots in, numbers out; keys and buttons. The token comes in the address's fragment and stays in this tab.
+
+import { PathMap, element } from "/map.js"
+
+const number = new Intl.NumberFormat("en-US")
+const $ = (id) => document.getElementById(id)
+const still = matchMedia("(prefers-reduced-motion: reduce)")
+const STALE_MS = 3000
+
+const token = (() => {
+  const given = location.hash.slice(1)
+  if (given) {
+    sessionStorage.setItem("token", given)
+    history.replaceState(null, "", location.pathname)
+  }
+  return sessionStorage.getItem("token") ?? ""
+})()
+
+const map = new PathMap($("places"), $("flows"), openNode)
+let snapshot = null
+let heardMs = performance.now()
+let skewMs = 0 // the stage's clock less this browser's
+let refusal = { line: "", atMs: 0 }
+
+// -- what comes in
+
+function listen() {
+  const source = new EventSource(`/snapshots?token=${encodeURIComponent(token)}`)
+  source.onmessage = (event) => {
+    heardMs = performance.now()
+    show(JSON.parse(event.data))
+  }
+  source.onerror = async () => {
+    if (source.readyState !== EventSource.CLOSED) return // it comes back by itself
+    const why = await refused()
+    if (why) stop(why)
+    else setTimeout(listen, 1000)
+  }
+}
+
+async function refused() {
+  try {
+    const answer = await ask("/snapshot")
+    return answer.status === 401 ? await answer.text() : ""
+  } catch {
+    return ""
+  }
+}
+
+const ask = (path, method = "GET") => fetch(path, { method, headers: { Authorization: `Bearer ${token}` } })
+
+function stop(why) {
+  $("stop").hidden = false
+  $("stop").firstElementChild.textContent = why
+}
+
+// -- what is shown
+
+function show(now) {
+  snapshot = now
+  skewMs = now.at_ms - Date.now()
+  document.body.classList.remove("waiting")
+  document.title = `${now.show} · primetime`
+  text("show", now.show)
+  count(now.counter.last)
+  text("goal", `of ${number.format(now.goal)}`)
+  text("scale", now.scale === 1 ? "· full scale" : `· scale 1:${now.scale} of a million`)
+  const behind = now.counter.behind_s ? ` · ${now.counter.behind_s.toFixed(0)} s ago` : ""
+  text("counted", `${number.format(now.counter.total)} ever, ${now.counter.counted}${behind}`)
+  const part = Math.min(100, (100 * now.counter.last) / now.goal)
+  $("fill").style.width = `${part}%`
+  $("fill").parentElement.setAttribute("aria-valuenow", part.toFixed(0))
+  document.body.classList.toggle("reached", now.counter.last >= now.goal)
+  curve(now.counter.history, now.goal / 5)
+  map.show(now)
+  poll(now.poll)
+  proof(now)
+  moments(now.moments)
+  pairs($("health"), Object.entries(now.health ?? {}))
+  clock()
+}
+
+function text(id, words) {
+  const place = $(id)
+  if (place.textContent !== words) place.textContent = words
+}
+
+// The large number goes to its next value within one tick, so that it is read as moving, not as jumping.
+let shown = 0
+let goingFrom = 0
+let goingTo = 0
+let goingSince = 0
+
+function count(value) {
+  goingFrom = shown
+  goingTo = value
+  goingSince = performance.now()
+  if (still.matches) step(Infinity)
+  else requestAnimationFrame(step)
+}
+
+function step(now) {
+  const part = Math.min(1, Math.max(0, (now - goingSince) / 240))
+  shown = Math.round(goingFrom + (goingTo - goingFrom) * part)
+  text("last", number.format(shown))
+  if (part < 1) requestAnimationFrame(step)
+}
+
+function curve(history, most) {
+  const top = Math.max(most, ...history)
+  const points = history.map((rate, place) => `${((120 * place) / (history.length - 1)).toFixed(1)} ${(30 - (29 * rate) / top).toFixed(2)}`)
+  $("curve").setAttribute("d", `M0 30L${points.join("L")}L120 30Z`)
+}
+
+function poll(now) {
+  text("poll-name", now ? `Poll ${now.name}` : "No votes yet")
+  const choices = now?.choices ?? []
+  const votes = choices.reduce((sum, [, users]) => sum + users, 0)
+  const most = Math.max(0, ...choices.map(([, users]) => users))
+  const list = $("choices")
+  while (list.children.length > choices.length) list.lastChild.remove()
+  choices.forEach(([choice, users], place) => {
+    const item = list.children[place] ?? list.appendChild(element("li", "", element("span", "choice"), element("span", "bar", element("i", "")), element("span", "users")))
+    item.classList.toggle("leads", users === most && most > 0)
+    item.querySelector(".choice").textContent = choice.toUpperCase()
+    item.querySelector(".bar i").style.width = `${votes ? (100 * users) / votes : 0}%`
+    item.querySelector(".users").textContent = number.format(users)
+  })
+}
+
+function proof(now) {
+  const { proof } = now
+  const known = proof.at_ms > 0
+  for (const name of ["sent", "stored", "duplicates", "waiting", "dead", "missing"]) text(name, known || name === "waiting" ? number.format(proof[name]) : "–")
+  const wrong = proof.missing > 0 || proof.problems.length > 0
+  document.querySelector(".proof").classList.toggle("wrong", wrong)
+  const fine = proof.waiting ? "✓ none so far" : "✓ nothing is missing"
+  text("mark", !known ? "" : wrong ? `✕ ${proof.problems[0] ?? "acknowledged, not stored"}` : fine)
+}
+
+function moments(now) {
+  const place = $("buttons")
+  const ids = now.map((moment) => moment.id).join()
+  if (place.dataset.ids !== ids) {
+    place.dataset.ids = ids
+    place.replaceChildren(...now.map((moment) => {
+      const button = element("button", "", element("kbd", "", moment.key.toUpperCase()), element("span", "", moment.name), element("span", "how", ""))
+      button.type = "button"
+      button.dataset.moment = moment.id
+      button.addEventListener("click", () => begin(moment.id))
+      return button
+    }))
+  }
+  const signs = { ready: "", running: "…", done: "✓", failed: "✕" }
+  now.forEach((moment, at) => {
+    const button = place.children[at]
+    button.className = moment.state
+    button.setAttribute("aria-disabled", String(Boolean(moment.refused)))
+    button.title = moment.refused || moment.line
+    button.querySelector(".how").textContent = signs[moment.state]
+  })
+  const latest = now.filter((moment) => moment.state !== "ready").sort((a, b) => (b.state === "running") - (a.state === "running") || b.since_ms - a.since_ms)[0]
+  const line = refusal.line && performance.now() < refusal.atMs + 4000 ? refusal.line : latest ? latest.line : "Nothing was asked for yet."
+  text("told", line)
+}
+
+function clock() {
+  const nowMs = Date.now() + skewMs
+  const stale = performance.now() - heardMs
+  const lost = stale > STALE_MS
+  document.body.classList.toggle("stale", lost && snapshot !== null)
+  text("contact", lost ? `✕ no contact for ${(stale / 1000).toFixed(0)} s` : snapshot ? `● live · ${snapshot.topology}` : "○ connecting")
+  if (!snapshot) return
+  const { proof, next } = snapshot
+  const words = []
+  if (proof.at_ms) words.push(`ledger read ${ago(nowMs - proof.at_ms)}`)
+  words.push(proof.checked_ms ? `ids compared one by one ${ago(nowMs - proof.checked_ms)}` : "no rehearsal of this cluster has been compared yet")
+  if (proof.trouble) words.push(`now: ${proof.trouble}`)
+  text("age", words.join(" · "))
+  $("next").hidden = !next || next.at_ms < nowMs
+  if (next) {
+    text("next-name", next.name)
+    text("next-in", countdown(next.at_ms - nowMs))
+  }
+}
+
+function ago(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 90) return `${seconds} s ago`
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`
+}
+
+function countdown(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000))
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
+  const two = (part) => String(part).padStart(2, "0")
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
+}
+
+function pairs(list, entries) {
+  const words = JSON.stringify(entries)
+  if (list.dataset.words === words) return
+  list.dataset.words = words
+  list.replaceChildren(...entries.flatMap(([name, value]) => [element("dt", "", name), element("dd", "", value)]))
+}
+
+// -- what goes out
+
+async function begin(id) {
+  try {
+    const answer = await ask(`/moments/${id}`, "POST")
+    if (answer.status === 202) refusal.line = ""
+    else refuse(answer.status === 409 ? (await answer.json()).refused : await answer.text())
+  } catch {
+    refuse("The stage does not answer.")
+  }
+}
+
+function refuse(line) {
+  refusal = { line, atMs: performance.now() }
+  text("told", line)
+}
+
+async function openNode(name) {
+  text("node-name", name)
+  $("node-body").replaceChildren(element("p", "soft", "looking…"))
+  $("node").showModal()
+  let found
+  try {
+    found = await (await ask(`/nodes/${encodeURIComponent(name)}`)).json()
+  } catch {
+    found = { trouble: "The stage does not answer." }
+  }
+  const body = []
+  const section = (title, ...parts) => body.push(element("h3", "", title), ...parts)
+  if (found.trouble) body.push(element("p", "", found.trouble))
+  if (found.groups) body.push(element("p", "soft", found.groups.join(" · ")))
+  const verified = found.verified
+  section("Checks", ...(verified == null ? [element("p", "", "Not proved since this page's stage began: press P.")] : verified.length ? verified.map((broken) => element("p", "", `✕ ${broken}`)) : [element("p", "", "✓ every promise kept")]))
+  if (found.services) section("Services", list(found.services.map(([unit, state]) => [unit, state === "running" ? "● running" : state])))
+  if (found.shipper?.sinks) section("Shipper", list(Object.entries(found.shipper.sinks).flatMap(([sink, said]) => [[`${sink}: waiting`, number.format(said.lag_events ?? 0)], [`${sink}: shipped`, number.format(said.events ?? 0)], ...(said.last_error ? [[`${sink}: last error`, said.last_error]] : [])])))
+  if (found.figures) section("Figures", element("pre", "", found.figures.join("\n")))
+  if (found.log) section("End of the log", element("pre", "", found.log.join("\n")))
+  $("node-body").replaceChildren(...body)
+}
+
+function list(entries) {
+  const made = element("dl", "pairs")
+  pairs(made, entries)
+  return made
+}
+
+const other = { dark: "light", light: "dark" }
+
+const KEYS = {
+  d: () => ($("drawer").open ? $("drawer").close() : $("drawer").showModal()),
+  f: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen().catch(() => {})),
+  t: () => {
+    const root = document.documentElement
+    root.dataset.theme = other[root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")]
+  },
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
+  const key = event.key.toLowerCase()
+  if (KEYS[key]) {
+    event.preventDefault()
+    KEYS[key]()
+    return
+  }
+  if ($("node").open || $("drawer").open) return
+  const moment = snapshot?.moments.find((each) => each.key === key)
+  if (moment) begin(moment.id)
+})
+$("open-drawer").addEventListener("click", KEYS.d)
+
+setInterval(clock, 500)
+if (token) listen()
+else stop("Open the address that bin/primetime stage printed: this one lacks its token.")

@@ -1,0 +1,201 @@
+"""Reads the cluster for all browsers together, while at least one looks, and puts what was read into one snapshot.
+
+Called by app.py. Each reader has a thread and a pace of its own: one that hangs leaves the others' numbers moving.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from primetime.errors import PrimetimeError
+from primetime.stage.cluster import Counted, queues
+from primetime.stage.counting import Window
+from primetime.stage.snapshot import Counter, MomentState, Next, Node, Poll, Proof, Queue, Snapshot
+
+COUNTS_S, SPOOLS_S, HOSTS_S, BOOKS_S = 0.25, 1.0, 1.0, 3.0
+AFTER_TROUBLE_S = 1.0
+
+
+class CountsReader(Protocol):
+    counted: str
+
+    def read(self) -> Counted: ...
+
+
+class SpoolsReader(Protocol):
+    def read(self) -> dict[str, dict[str, Any] | None]: ...
+
+
+class BooksReader(Protocol):
+    def read(self) -> Proof: ...
+
+
+class HostsReader(Protocol):
+    def read(self) -> list[Node]: ...
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What the stage reads; cluster.py has those of a live cluster, each also with `close` where it holds something."""
+
+    counts: CountsReader
+    spools: SpoolsReader
+    books: BooksReader
+    hosts: HostsReader
+
+
+@dataclass(frozen=True)
+class Billing:
+    """What the page says of itself. 1:`scale` of a million is what this cluster is asked for."""
+
+    topology: str
+    show: str
+    scale: int
+    next: Next | None = None
+    vote_at: str = ""
+
+    @property
+    def goal(self) -> int:
+        return 1_000_000 // self.scale
+
+
+class Watch:
+    """`moments` and `verified` are asked at each snapshot for what the page shows of them."""
+
+    def __init__(
+        self,
+        billing: Billing,
+        readers: Readers,
+        moments: Callable[[], Sequence[MomentState]] = tuple,
+        verified: Callable[[], Mapping[str, tuple[str, ...]]] = dict,
+    ) -> None:
+        self.billing, self.readers = billing, readers
+        self.moments, self.verified = moments, verified
+        self.looks = 0  # how often anything was read: 0 while nobody looks
+        self._window = Window()
+        self._counted_s = 0.0  # CLOCK_MONOTONIC
+        self._counts_trouble = ""
+        self._poll: Poll | None = None
+        self._queues: tuple[Queue, ...] = ()
+        self._statuses: Mapping[str, Any] = {}
+        self._nodes: tuple[Node, ...] = ()
+        self._proof = Proof()
+        self._viewers = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        jobs = [(COUNTS_S, self._count), (SPOOLS_S, self._spool), (HOSTS_S, self._host), (BOOKS_S, self._book)]
+        self._threads = [threading.Thread(target=self._loop, args=job, daemon=True) for job in jobs]
+        for thread in self._threads:
+            thread.start()
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """The cluster is read while anybody is in here."""
+        with self._changed:
+            self._viewers += 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._viewers -= 1
+
+    def close(self) -> None:
+        """Ends all reading."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        for reader in (self.readers.spools, self.readers.books):
+            if close := getattr(reader, "close", None):
+                close()
+
+    def snapshot(self) -> Snapshot:
+        """The present, of what was last read."""
+        now = time.monotonic()
+        window = self._window
+        behind = now - self._counted_s if self._counted_s else 0.0
+        waiting = sum(queue.waiting for queue in self._queues if queue.sink == "hbase")
+        verified = self.verified()
+        return Snapshot(
+            topology=self.billing.topology,
+            show=self.billing.show,
+            scale=self.billing.scale,
+            goal=self.billing.goal,
+            at_ms=time.time_ns() // 1_000_000,
+            counter=Counter(
+                last=window.within(now),
+                rate=window.rate(now),
+                total=window.total,
+                history=window.history(now),
+                counted=self._counts_trouble or self.readers.counts.counted,
+                behind_s=round(behind, 1) if behind > AFTER_TROUBLE_S + COUNTS_S else 0.0,
+            ),
+            proof=replace(self._proof, waiting=waiting),
+            nodes=tuple(replace(node, verified=verified.get(node.name)) for node in self._nodes),
+            queues=self._queues,
+            poll=self._poll,
+            moments=tuple(self.moments()),
+            next=self.billing.next,
+            health=health(),
+            vote_at=self.billing.vote_at,
+        )
+
+    def _loop(self, every_s: float, look: Callable[[], None]) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._viewers or self._closing)
+                if self._closing:
+                    return
+            began = time.monotonic()
+            look()
+            self.looks += 1
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing, max(0.0, began + every_s - time.monotonic()))
+
+    def _count(self) -> None:
+        try:
+            counted = self.readers.counts.read()
+        except PrimetimeError as error:
+            self._counts_trouble = str(error)
+            self._pause()
+            return
+        self._counted_s = time.monotonic()
+        self._window.add(self._counted_s, counted.total)
+        self._poll, self._counts_trouble = counted.poll, ""
+
+    def _spool(self) -> None:
+        now = self.readers.spools.read()
+        self._queues = tuple(queues(self._statuses, now))
+        self._statuses = now
+
+    def _host(self) -> None:
+        self._nodes = tuple(self.readers.hosts.read())
+
+    def _book(self) -> None:
+        try:
+            self._proof = self.readers.books.read()
+        except PrimetimeError as error:
+            self._proof = replace(self._proof, trouble=str(error))
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, AFTER_TROUBLE_S)
+
+
+def health() -> dict[str, str]:
+    """This machine, for the presenter."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    free_gb = int(fields["MemAvailable"].split()[0]) / (1 << 20)
+    return {
+        "load": f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+        "memory free": f"{free_gb:.1f} GiB",
+    }

@@ -1,0 +1,188 @@
+"""A stage without a cluster: readers that say what a test tells them, hands that note what they were asked to do."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from primetime.stage.cluster import Counted
+from primetime.stage.kept import Kept
+from primetime.stage.moments import Director, Say
+from primetime.stage.server import LOOPBACK, Server, listening
+from primetime.stage.snapshot import Node, Poll, Proof
+from primetime.stage.watch import Billing, Readers, Watch
+from tests.waiting import wait_for
+
+CERTIFICATE = {"acked": 100_000, "missing": 0, "accept_seconds": 4.81, "stored_seconds": 6.2}
+NODES = [
+    Node("collector-1", "collector", "10.0.0.2", ("base", "collector", "shipper")),
+    Node("store-1", "hbase", "10.0.0.3", ("base", "hbase", "hbase_regionserver")),
+    Node("redis-1", "redis", "10.0.0.4", ("base", "redis")),
+]
+
+
+@dataclass
+class Told:
+    """All four readers of a cluster; a test sets what they say."""
+
+    counted: str = "counted by a test"
+    total: int = 0
+    poll: Poll | None = None
+    waiting: int = 0
+    failing: str = ""
+    proof: Proof = field(default_factory=lambda: Proof(sent=10, stored=10, at_ms=1, checked_ms=1))
+    nodes: list[Node] = field(default_factory=lambda: list(NODES))
+    at_ms: int = 0
+
+    def readers(self) -> Readers:
+        return Readers(
+            counts=_Says(self.counts, self.counted),
+            spools=_Says(self.spools),
+            books=_Says(self.books),
+            hosts=_Says(self.hosts),
+        )
+
+    def counts(self) -> Counted:
+        return Counted(self.total, self.poll)
+
+    def spools(self) -> dict[str, dict[str, Any] | None]:
+        self.at_ms += 1000
+        sink = {
+            "lag_events": self.waiting,
+            "lag_seconds": 0.0,
+            "events": self.total,
+            "last_error": self.failing or None,
+        }
+        sinks = {name: {**sink, "failing_s": 1.0 if self.failing else 0.0} for name in ("hbase", "redis")}
+        return {"collector-1": {"at_ms": self.at_ms, "sinks": sinks}}
+
+    def books(self) -> Proof:
+        return self.proof
+
+    def hosts(self) -> list[Node]:
+        return list(self.nodes)
+
+
+@dataclass
+class _Says:
+    """One reader."""
+
+    read: Any
+    counted: str = ""
+
+
+class FakeHands:
+    """Notes what it was asked for, in `did`. While `hold` is set, a burst goes on."""
+
+    local = True
+
+    def __init__(self) -> None:
+        self.did: list[str] = []
+        self.hold = threading.Event()
+        self.ended = threading.Event()
+        self.busy = ""
+        self.accepting = True
+        self.report: dict[str, Any] = {"checked": 5, "failed": [], "following": []}
+
+    def nodes(self, group: str) -> list[str]:
+        return [node.name for node in NODES if group in node.groups]
+
+    def at_work(self) -> str:
+        return self.busy
+
+    def burst(self, updates: int, over_s: float, batch: int, say: Say) -> dict[str, Any]:
+        self.did.append(f"burst {updates}")
+        say("sending")
+        while self.hold.is_set() and not self.ended.wait(0.01):
+            pass
+        return dict(CERTIFICATE)
+
+    def verify(self, say: Say) -> dict[str, Any]:
+        self.did.append("verify")
+        return self.report
+
+    def ledger(self, say: Say) -> dict[str, Any]:
+        self.did.append("ledger")
+        return {"runs": [{"acked": 7, "missing": 0}], "problems": []}
+
+    def kill(self, node: str) -> None:
+        self.did.append(f"kill {node}")
+
+    def start(self, node: str) -> None:
+        self.did.append(f"start {node}")
+
+    def unplug(self, node: str) -> None:
+        self.did.append(f"unplug {node}")
+
+    def plug(self, node: str) -> None:
+        self.did.append(f"plug {node}")
+
+    def accepts(self, node: str) -> bool:
+        return self.accepting
+
+    def look(self, node: str) -> dict[str, Any]:
+        return {"services": [["primetime-x.service", "running"]], "log": ["a line"], "shipper": None, "figures": []}
+
+    def end(self) -> None:
+        self.ended.set()
+
+
+@dataclass
+class Running:
+    """A stage that serves."""
+
+    told: Told
+    hands: FakeHands
+    watch: Watch
+    director: Director
+    token: str
+    port: int
+    server: Server
+    serving: threading.Thread
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}/#{self.token}"
+
+    def ask(self, method: str, path: str, **headers: str) -> tuple[int, str]:
+        """Status and text of one request, with the token unless `authorization` is given."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=10)
+        sent = {"Authorization": f"Bearer {self.token}"} | {
+            name.replace("_", "-").title(): value for name, value in headers.items()
+        }
+        try:
+            connection.request(method, path, headers=sent)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def snapshot(self) -> dict[str, Any]:
+        return dict(json.loads(self.ask("GET", "/snapshot")[1]))
+
+
+@contextmanager
+def stage(told: Told | None = None, port: int = 0) -> Iterator[Running]:
+    """A stage on a port of its own, or on `port`; its token is kept in PRIMETIME_HOME as that of a real one is."""
+    told, hands = told or Told(), FakeHands()
+    kept = Kept("a-test")
+    with listening(LOOPBACK, port) as sock:
+        director = Director(hands, kept, goal=100_000)
+        watch = Watch(Billing("a-test", "quiz", 10), told.readers(), director.states, lambda: director.verified)
+        server = Server(watch, director, [sock], kept.token)
+        ready = threading.Event()
+        serving = threading.Thread(target=server.run, args=(ready.set,), daemon=True)
+        serving.start()
+        wait_for(ready.is_set, "the stage serves")
+        try:
+            yield Running(told, hands, watch, director, kept.token, sock.getsockname()[1], server, serving)
+        finally:
+            server.stop()
+            serving.join(10)
+            director.end()
+            watch.close()

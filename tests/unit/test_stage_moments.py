@@ -1,0 +1,160 @@
+"""Moments: what each does and says, that one breaks nothing for longer than it runs, and who may press what when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from primetime.errors import PrimetimeError
+from primetime.stage import moments
+from primetime.stage.kept import Kept
+from primetime.stage.moments import Director
+from primetime.stage.snapshot import MomentState, Proof
+from primetime.stage.watch import Billing, Watch
+from tests.stage import FakeHands, Told
+from tests.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PRIMETIME_HOME", str(tmp_path))
+    monkeypatch.setattr(moments, "UNPLUGGED_S", 0.6)
+    return tmp_path
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def director(told: Told) -> Iterator[Director]:
+    made = Director(FakeHands(), Kept("a-test"), goal=100_000)
+    watch = Watch(Billing("a-test", "quiz", 10), told.readers())
+    made.snapshot, made.looking = watch.snapshot, watch.looking
+    yield made
+    made.end()
+    watch.close()
+
+
+def did(director: Director) -> list[str]:
+    assert isinstance(director.hands, FakeHands)
+    return director.hands.did
+
+
+def state(director: Director, moment: str) -> MomentState:
+    return next(each for each in director.states() if each.id == moment)
+
+
+def ended(director: Director, moment: str) -> MomentState:
+    wait_for(lambda: state(director, moment).state in ("done", "failed"), f"{moment} ends")
+    return state(director, moment)
+
+
+def test_a_burst_is_as_large_as_the_scale_and_ends_with_its_certificate(director: Director) -> None:
+    director.begin("burst")
+    line = ended(director, "burst").line
+    assert did(director) == ["burst 100000"]
+    assert "100,000 accepted in 4.8 s, the last one stored after 6.2 s. 0 missing." in line
+
+
+def test_a_killed_collector_is_started_and_waited_for(director: Director) -> None:
+    director.begin("kill")
+    assert ended(director, "kill").state == "done"
+    assert did(director) == ["kill collector-1", "start collector-1"]
+
+
+def test_an_unplugged_store_is_plugged_in_and_waited_for(director: Director, told: Told) -> None:
+    told.waiting, told.failing = 4_000, "no route to the RegionServer"
+    director.begin("unplug")
+    wait_for(lambda: "plug store-1" in did(director), "it is plugged in")
+    assert state(director, "unplug").state == "running"
+    told.waiting, told.failing = 0, ""
+    told.proof = Proof(at_ms=2**53)  # a ledger that was read after that
+    assert "4,000 updates waited" in ended(director, "unplug").line
+    assert did(director) == ["unplug store-1", "plug store-1"]
+
+
+def test_the_stage_s_end_mends_what_a_moment_broke(
+    director: Director, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moments, "UNPLUGGED_S", 600)
+    director.begin("unplug")
+    wait_for(lambda: "unplug store-1" in did(director), "it is unplugged")
+    assert json.loads((home / "stage" / "a-test.json").read_text())["broken"] == [["plug", "store-1"]]
+    director.end()
+    assert did(director) == ["unplug store-1", "plug store-1"]
+    assert director.kept.broken == []
+
+
+def test_a_stage_mends_what_one_that_was_killed_had_broken() -> None:
+    Kept("a-test").add(("start", "collector-1"))
+    director = Director(FakeHands(), Kept("a-test"), goal=1)
+    assert director.mend_what_was_left() == [("start", "collector-1")]
+    assert did(director) == ["start collector-1"]
+    assert Kept("a-test").broken == []
+
+
+def test_a_moment_that_fails_says_why_and_is_mended(director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.accepting = False
+    monkeypatch.setattr(moments, "RECOVERY_S", 0.1)
+    monkeypatch.setattr(moments.Act.wait, "__defaults__", (0.1,))
+    director.begin("kill")
+    failed = ended(director, "kill")
+    assert failed.state == "failed"
+    assert "collector-1 takes traffic" in failed.line
+    assert director.kept.broken == []
+
+
+def test_one_fault_at_a_time_and_a_burst_beside_it(director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments, "UNPLUGGED_S", 600)
+    director.begin("unplug")
+    with pytest.raises(PrimetimeError, match="one fault at a time"):
+        director.begin("kill")
+    with pytest.raises(PrimetimeError, match="it is running"):
+        director.begin("unplug")
+    director.begin("burst")
+    assert ended(director, "burst").state == "done"
+
+
+def test_nothing_begins_while_another_command_is_at_work(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.busy = "`converge` (pid 7, since 20:15:00)"
+    with pytest.raises(PrimetimeError, match=r"`converge`.* is at work"):
+        director.begin("burst")
+    assert did(director) == []
+
+
+def test_nothing_is_broken_on_machines_that_are_not_local(director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(director.hands, "local", False)
+    with pytest.raises(PrimetimeError, match="only on local machines"):
+        director.begin("kill")
+    director.begin("burst")
+    assert ended(director, "burst").state == "done"
+
+
+def test_what_is_not_kept_is_told_by_node(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.report["failed"] = [{"node": "redis-1", "role": "redis", "promise": "it is running"}]
+    director.begin("verify")
+    assert ended(director, "verify").line == "5 promises looked at, 1 not kept."
+    assert director.verified == {"collector-1": (), "store-1": (), "redis-1": ("redis: it is running",)}
+
+
+def test_keys_of_moments_are_their_own() -> None:
+    keys = [moment.key for moment in moments.MOMENTS]
+    assert len({*keys, "d", "f", "t"}) == len(keys) + 3
+
+
+def test_what_is_kept_is_for_its_owner_alone_and_goes_with_the_stage(home: Path) -> None:
+    kept = Kept("a-test")
+    file = home / "stage" / "a-test.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert Kept("a-test").token == kept.token
+    kept.forget()
+    assert not file.parent.exists()
+    assert Kept("a-test").token != kept.token

@@ -1,0 +1,126 @@
+"""The stage over HTTP: snapshots that move, buttons, and that the cluster is left alone while nobody looks."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from primetime.errors import PrimetimeError
+from primetime.stage import watch
+from primetime.stage.server import LOOPBACK, listening
+from primetime.stage.snapshot import Poll
+from tests.stage import Running, stage
+from tests.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIMETIME_HOME", str(tmp_path))
+    monkeypatch.setattr(watch, "BOOKS_S", 0.2)
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with stage() as found:
+        yield found
+
+
+@contextmanager
+def stream(running: Running) -> Iterator[Iterator[dict[str, Any]]]:
+    """The snapshots that a browser gets, as they come."""
+    connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=10)
+    connection.request("GET", f"/snapshots?token={running.token}")
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("content-type", "")[:17]) == (200, "text/event-stream")
+    try:
+        yield (json.loads(line[6:]) for line in answer if line.startswith(b"data: "))
+    finally:
+        connection.close()
+
+
+def test_two_browsers_see_the_same_numbers_move_and_cost_the_cluster_what_one_costs(running: Running) -> None:
+    with stream(running) as one, stream(running) as two:
+        wait_for(lambda: running.watch.snapshot().counter.total == 0 and running.watch.looks > 3, "it is read")
+        running.told.total = 30_000
+        running.told.poll = Poll("q1", (("a", 2), ("b", 1)))
+        for snapshots in (one, two):
+            snapshot = next(each for each in snapshots if each["counter"]["last"] == 30_000)
+            assert snapshot["poll"] == {"name": "q1", "choices": [["a", 2], ["b", 1]]}
+            assert (snapshot["goal"], snapshot["scale"]) == (100_000, 10)
+
+
+def test_nothing_is_read_while_nobody_looks(running: Running) -> None:
+    assert running.watch.looks == 0
+    with stream(running) as snapshots:
+        next(snapshots)
+        wait_for(lambda: running.watch.looks > 0, "it is read")
+    wait_for(lambda: not running.watch._viewers, "the browser is gone")
+    before = running.watch.looks
+    running.ask("GET", "/")
+    running.snapshot()
+    assert running.watch.looks <= before + 4  # those that were at it
+
+
+def test_a_button_begins_its_moment_and_says_when_it_cannot(running: Running) -> None:
+    running.hands.hold.set()
+    assert running.ask("POST", "/moments/burst")[0] == 202
+    status, text = running.ask("POST", "/moments/burst")
+    assert (status, json.loads(text)["refused"]) == (409, "Kick-off: not now: it is running")
+    assert running.ask("POST", "/moments/nonsense")[0] == 409
+    running.hands.hold.clear()
+    wait_for(lambda: running.snapshot()["moments"][0]["state"] == "done", "the burst ends")
+
+
+def test_a_node_is_looked_at_and_one_that_is_not_there_is_not(running: Running) -> None:
+    with stream(running) as snapshots:
+        next(each for each in snapshots if each["nodes"])
+    status, text = running.ask("GET", "/nodes/store-1")
+    assert status == 200
+    assert json.loads(text)["log"] == ["a line"]
+    assert running.ask("GET", "/nodes/;reboot")[0] == 404
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_may_not_be_framed(running: Running) -> None:
+    connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=10)
+    connection.request("GET", "/")
+    policy = connection.getresponse().getheader("content-security-policy", "")
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    for path in ("/", "/stage.css", "/stage.js", "/map.js"):
+        status, text = running.ask("GET", path, authorization="")
+        assert status == 200
+        assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_what_the_guard_refuses_does_not_reach_the_stage(running: Running) -> None:
+    assert running.ask("POST", "/moments/burst", authorization="Bearer guessed")[0] == 401
+    assert running.ask("POST", "/moments/burst", origin="http://attacker.example")[0] == 403
+    assert running.ask("POST", "/moments/burst", host="attacker.example")[0] == 421
+    assert running.ask("GET", "/snapshots", authorization="")[0] == 401
+    assert running.hands.did == []
+
+
+def test_a_port_that_is_taken_is_told(running: Running) -> None:
+    with pytest.raises(PrimetimeError, match=f"{running.port}: Address already in use: .* choose another --port"):
+        listening(LOOPBACK, running.port)
+
+
+def test_it_listens_on_loopback_alone(running: Running) -> None:
+    with socket.socket() as probe, pytest.raises(OSError):
+        probe.settimeout(2)
+        probe.connect(("127.0.0.2", running.port))
+
+
+def test_the_stage_ends_while_browsers_look() -> None:
+    with stage() as running, stream(running) as snapshots:
+        next(snapshots)
+        running.server.stop()
+        assert list(snapshots) is not None  # the stream ends
+        wait_for(lambda: not running.serving.is_alive(), "the stage is over", 5)
