@@ -33,6 +33,7 @@ VERBS = {
     "events": "stored events of a show by position, as JSON lines",
     "stage": "the live page: numbers that move, and moments to show",
     "show": "what a show needs: machines for a crowd",
+    "validate": "each role by itself on fresh hosts of each distribution",
     "test": "the suite",
     "bench": "side-by-side measurements",
 }

@@ -1,64 +1,79 @@
-"""Each role alone on a fresh host: it converges, keeps its promises, and a second converge changes nothing."""
+"""Each role alone on a fresh host: it converges, keeps its promises, and a second converge changes nothing.
+
+By `validate`, whose matrix, report and traces are looked at on the way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import json
+import subprocess
+from dataclasses import dataclass
+from xml.etree import ElementTree
 
 import pytest
-import yaml
 
-from tests.conftest import Bench
+from primetime.drivers.nspawn import leftovers
+from primetime.drivers.nspawn.images import RELEASES
+from primetime.paths import REPO
+from primetime.validation import HOSTS, STEPS
 
-# role → (what runs on its host, MiB); HBase cannot start without a file system and a quorum
-HOSTS = {
-    "redis": (["redis"], 256),
-    "monitoring": (["monitoring", "redis"], 320),  # with the exporters of both
-    "collector": (["collector"], 512),
-    "shipper": (["shipper"], 384),
-    "zookeeper": (["zookeeper"], 512),
-    "hdfs": (["hdfs/namenode", "hdfs/datanode"], 1024),
-    "hbase": (
-        ["zookeeper", "hdfs/namenode", "hdfs/datanode", "hbase/master", "hbase/regionserver", "hbase/thrift"],
-        2304,
-    ),
-}
+NAME = "test"  # of its networks, so that a `validate` on this machine is not touched
 
 
-TRIXIE = ("redis",)  # the roles that are proved there
-CASES = [
-    *(pytest.param((role, "bookworm"), id=role) for role in sorted(HOSTS)),
-    *(pytest.param((role, "trixie"), id=f"{role}-trixie", marks=pytest.mark.long) for role in TRIXIE),
-]
+@dataclass(frozen=True)
+class Validated:
+    """What `validate` of all roles on one release said."""
+
+    code: int
+    steps: dict[str, dict[str, dict[str, object]]]  # role → step → what it came to
+    suites: dict[str, ElementTree.Element]
+    shown: str
 
 
-@pytest.fixture(scope="module", params=CASES)
-def role_host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    role, image = request.param
-    roles, memory_mb = HOSTS[role]
-    topology = {
-        "name": f"test-{role}-{image}",
-        "provider": "nspawn",
-        "image": image,
-        "shows": ["rehearsal"],
-        "partial": True,
-        "groups": {role: {"roles": roles, "count": 1, "memory_mb": memory_mb}},
-        "settings": {"hdfs_replication": 1},
+@pytest.fixture(
+    scope="module",
+    params=[
+        release if release == RELEASES[0] else pytest.param(release, marks=pytest.mark.long) for release in RELEASES
+    ],
+)
+def validated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Validated:
+    report = tmp_path_factory.mktemp("report") / "junit.xml"
+    command = [
+        REPO / "bin" / "primetime",
+        "validate",
+        "--on",
+        request.param,
+        "--name",
+        NAME,
+        "--junit",
+        report,
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.stdout, done.stderr[-6000:]
+    steps = {
+        case["role"]: {step["name"]: step for step in case["steps"]}
+        for case in json.loads(done.stdout.splitlines()[-1])["validated"]
     }
-    path = tmp_path_factory.mktemp("topology") / f"{topology['name']}.yml"
-    path.write_text(yaml.safe_dump(topology))
-    bench = Bench(Path(path))
-    try:
-        bench.run("up", "--yes")
-        bench.run("converge")
-        yield bench
-    finally:
-        assert bench.json("down", "--yes")["left"] == []
+    suites = {suite.attrib["name"]: suite for suite in ElementTree.parse(report).getroot()}
+    return Validated(done.returncode, steps, {name.split()[0]: suite for name, suite in suites.items()}, done.stderr)
 
 
-def test_a_second_converge_changes_nothing(role_host: Bench) -> None:
-    assert role_host.json("converge")["changes"] == []
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("role", HOSTS)
+def test_a_role_alone_on_a_fresh_host_passes(validated: Validated, role: str, step: str) -> None:
+    found = validated.steps[role][step]
+    assert (found["verdict"], found["said"]) == ("ok", [])
 
 
-def test_every_promise_is_kept(role_host: Bench) -> None:
-    assert role_host.json("verify")["failed"] == []
+def test_the_report_has_a_test_for_each_step_of_each_role(validated: Validated) -> None:
+    told = {role: [test.attrib["name"] for test in suite.iter("testcase")] for role, suite in validated.suites.items()}
+    assert told == {role: list(STEPS) for role in HOSTS}
+
+
+def test_all_is_fine_and_exits_so(validated: Validated) -> None:
+    assert validated.code == 0
+
+
+def test_nothing_of_it_is_left(validated: Validated) -> None:
+    assert [name for role in HOSTS for name in leftovers.networks() if name.startswith(f"{NAME}-{role}-")] == []
