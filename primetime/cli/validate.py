@@ -50,8 +50,8 @@ def _validated(cases: Sequence[Case], arguments: argparse.Namespace, console: Co
     preflight.require_root("validate")
     preflight.require(preflight.missing(preflight.DEMO), "validate")
     with matrix.alone(arguments.name):
-        for thing in matrix.sweep(arguments.name, cases):
-            console.complain(f"primetime: removed what an earlier run left: {thing}")
+        for network in matrix.sweep(arguments.name, cases):
+            console.complain(f"primetime: removed what an earlier run left: {network}")
         with console.stage("prepare"):
             matrix.prepare(cases, console.progress)
         with console.stage("validate"):

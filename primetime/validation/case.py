@@ -1,7 +1,7 @@
 """One role on one distribution, through the verbs that everybody uses. Called by matrix.
 
-A case's files lie in /run/primetime/NETWORK: its topology and its PRIMETIME_HOME. They go with the network: whatever
-ends a case, sweeping its network leaves nothing.
+A case's files lie in /run/primetime/NETWORK: its topology, its PRIMETIME_HOME and what the verbs said. They go with the
+network: whatever ends a case, sweeping its network leaves nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import yaml
 from primetime.children import bound
 from primetime.drivers.nspawn import leftovers
 from primetime.paths import REPO, RUN
+from primetime.validation import leaks
 from primetime.validation.hosts import HOSTS, topology
 
-STEPS = ("create", "converge", "idempotence", "verify", "destroy")
+STEPS = ("create", "converge", "idempotence", "verify", "secrets", "destroy")
 OK, FAILED, ERROR, SKIPPED = "ok", "failed", "error", "skipped"  # failed: not as declared; error: could not be done
 LONGEST_S = 600  # a step that takes longer hangs
 LAST_LINES = 12
@@ -68,6 +69,16 @@ class Case:
     def file(self) -> Path:
         """Its topology."""
         return self.folder / "topology.yml"
+
+    @property
+    def home(self) -> Path:
+        """Its PRIMETIME_HOME."""
+        return self.folder / "home"
+
+    @property
+    def said(self) -> Path:
+        """All that its verbs said."""
+        return self.folder / "said.log"
 
     @property
     def kept_mark(self) -> Path:
@@ -153,6 +164,11 @@ def _verify(case: Case) -> Found:
     return (FAILED, broken) if done.returncode == 3 and broken else (ERROR, _words(done))
 
 
+def _secrets(case: Case) -> Found:
+    found = leaks.find(case.network, leaks.values(case.home, case.network), case.said)
+    return (FAILED if found else OK), found
+
+
 def _destroy(case: Case) -> Found:
     done = _verb(case, "down", "--yes", "--json")
     if done.returncode not in (0, 3):
@@ -166,18 +182,23 @@ _STEPS: dict[str, Callable[[Case], Found]] = {
     "converge": _converge,
     "idempotence": _again,
     "verify": _verify,
+    "secrets": _secrets,
 }
 
 
 def _verb(case: Case, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(REPO), "PRIMETIME_HOME": str(case.folder / "home")}
+    environment = {**os.environ, "PYTHONPATH": str(REPO), "PRIMETIME_HOME": str(case.home)}
     command = [sys.executable, "-P", "-m", "primetime", verb, "-t", str(case.file), *words]
     try:
-        return subprocess.run(
+        done = subprocess.run(
             bound(command), env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LONGEST_S
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"{verb} did not end within {LONGEST_S} s")
+        done = subprocess.CompletedProcess(command, 1, "", f"{verb} did not end within {LONGEST_S} s")
+    if verb != "down":  # whose end takes the folder with it
+        with case.said.open("a") as log:
+            log.write(f"$ {verb} {' '.join(words)}\n{done.stderr}{done.stdout}")
+    return done
 
 
 def _result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

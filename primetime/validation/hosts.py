@@ -8,6 +8,7 @@ from typing import Any
 HOSTS: dict[str, tuple[list[str], int]] = {
     "base": (["base"], 256),
     "redis": (["redis"], 256),
+    "monitoring": (["monitoring", "redis"], 320),  # with the exporters of both
     "collector": (["collector"], 512),
     "shipper": (["shipper"], 384),
     "zookeeper": (["zookeeper"], 512),

@@ -33,7 +33,7 @@ def alone(prefix: str) -> Iterator[None]:
 
 
 def sweep(prefix: str, cases: Sequence[Case]) -> list[str]:
-    """Remove what runs that died left of their cases, and what was kept of these: a sentence for each thing.
+    """Remove what runs that died left of their cases, and what was kept of these; the names of their networks.
 
     PrimetimeError when a living command works on the host of one of these.
     """
@@ -44,7 +44,8 @@ def sweep(prefix: str, cases: Sequence[Case]) -> list[str]:
             left = Case(role, release, prefix)
             held = lock.is_held(Network(left.network).command_lock)
             if left.network in there and (left in cases or not (held or left.kept_mark.exists())):
-                removed += leftovers.sweep(left.network)
+                leftovers.sweep(left.network)
+                removed.append(left.network)
     return removed
 
 

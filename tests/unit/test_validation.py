@@ -13,10 +13,13 @@ import yaml
 
 from primetime import artifacts
 from primetime.cli import main
+from primetime.drivers.nspawn import state
 from primetime.paths import REPO
+from primetime.secrets.keys import Key
+from primetime.secrets.store import Store
 from primetime.settings import known
 from primetime.topology import parse
-from primetime.validation import ERROR, FAILED, HOSTS, OK, SKIPPED, Case, Outcome, Step, changed, junit, matrix
+from primetime.validation import ERROR, FAILED, HOSTS, OK, SKIPPED, Case, Outcome, Step, changed, junit, leaks, matrix
 from primetime.validation.changed import depends_on, reached
 from primetime.validation.hosts import topology
 
@@ -165,3 +168,26 @@ def test_hosts_that_do_not_fit_into_memory_together_wait_for_each_other() -> Non
 def test_a_host_larger_than_the_memory_is_tried_alone() -> None:
     with matrix.Budget(1000).of(5000):
         pass
+
+
+def test_a_secret_where_others_may_read_is_a_leak_and_in_its_owner_s_file_it_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "STATE", tmp_path / "state")
+    network = state.Network("leaking")
+    network.nodes.mkdir(parents=True)
+    record = state.NodeRecord("redis-1", "10.0.0.10", 256, None, "bookworm", "/nowhere")
+    network.add(record, {"etc/own": ("x canary y", 0o600), "etc/open": ("x canary y", 0o640), "etc/other": ("", 0o644)})
+    said = tmp_path / "said.log"
+    said.write_text("set to canary\n")
+    assert leaks.find("leaking", {b"canary": "redis_shipper"}, said) == [
+        "redis_shipper is in what the verbs said",
+        "redis_shipper is in redis-1: /etc/open, which others may read",
+    ]
+    assert leaks.find("leaking", {b"another": "redis_shipper"}, said) == []
+
+
+def test_the_values_of_a_home_are_those_that_were_kept_in_it(tmp_path: Path) -> None:
+    Store(tmp_path / "secrets" / "a.secrets", Key(tmp_path / "keys" / "a.key")).set({"redis_shipper": "canary"})
+    assert leaks.values(tmp_path, "a") == {b"canary": "redis_shipper"}
+    assert leaks.values(tmp_path, "nobody") == {}
