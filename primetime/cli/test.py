@@ -6,6 +6,7 @@ import argparse
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 
 from primetime import doctor, preflight
 from primetime.console import Console, table
@@ -37,6 +38,8 @@ ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount", "--mou
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also what takes long: every fault, every promise broken")
     parser.add_argument("--group", action="append", choices=GROUPS, help="these groups only (may be given repeatedly)")
+    parser.add_argument("--checks", action="store_true", help="lint, format and types only")
+    parser.add_argument("--junit", metavar="FOLDER", help="write a report of each group there, for CI servers")
     parser.add_argument("--list-groups", action="store_true", help="say which groups there are, and run nothing")
     parser.add_argument("--random", nargs="?", const="", metavar="SEED", help="in random order; the seed is printed")
     parser.add_argument("pytest", nargs=argparse.REMAINDER, help="-- ARGUMENTS...: for pytest, in place of all tests")
@@ -46,6 +49,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.list_groups:
         console.say(table([(name, what) for name, what in GROUPS.items()], ("group", "what")))
         return 0
+    if arguments.checks:
+        return _checks(console)
     preflight.require_root("test")
     commands = preflight.TEST_ALL if arguments.all else preflight.TEST
     lacking = preflight.missing(commands, preflight.TEST_MODULES)
@@ -78,13 +83,15 @@ def _groups(arguments: argparse.Namespace, console: Console) -> int:
     codes = {}
     if "unit" in wanted:
         # they share nothing and wait for nothing: as many at a time as there are cores
-        codes["unit"] = _pytest([*options, "-n", "auto", "tests/unit"], ALONE)
+        codes["unit"] = _pytest([*options, *_report(arguments, "unit"), "-n", "auto", "tests/unit"], ALONE)
     if "wire" in wanted:
         # a file's tests share its servers; they wait more than they compute
-        codes["wire"] = _pytest([*options, "-n", "4", "--dist", "loadfile", "tests/wire"], ALONE)
+        words = ["-n", "4", "--dist", "loadfile", "tests/wire"]
+        codes["wire"] = _pytest([*options, *_report(arguments, "wire"), *words], ALONE)
     if hosts := [name for name in GROUPS if name in wanted and name not in LOCAL]:
         # in one process, which shares the demo's cluster
-        codes[", ".join(hosts)] = _pytest([*options, *(f"tests/{name}" for name in hosts)])
+        words = [f"tests/{name}" for name in hosts]
+        codes[", ".join(hosts)] = _pytest([*options, *_report(arguments, "-".join(hosts)), *words])
     for names, code in codes.items():
         if code:  # said last: pytest's own words may be a screen of others' away
             console.complain(f"primetime: tests failed in {names}: see above (pytest ended with {code})")
@@ -98,6 +105,10 @@ def _options(arguments: argparse.Namespace) -> list[str]:
         seed = arguments.random or str(secrets.randbelow(1_000_000))
         options += ["--random-order-bucket=module", f"--random-order-seed={seed}"]
     return options
+
+
+def _report(arguments: argparse.Namespace, name: str) -> list[str]:
+    return [f"--junitxml={Path(arguments.junit).absolute() / f'{name}.xml'}"] if arguments.junit else []
 
 
 def _pytest(words: list[str], within: tuple[str, ...] = ()) -> int:

@@ -33,8 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     cases = _cases(arguments)
     report = Path(arguments.junit).absolute() if arguments.junit else None
-    if report and not report.parent.is_dir():
-        raise UsageError(f"--junit {arguments.junit}: there is no folder {report.parent}: make it first")
+    if report:
+        _make_room(report)
     outcomes = _validated(cases, arguments, console) if cases else []
     if report:
         report.write_text(junit.report(outcomes))
@@ -44,6 +44,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     console.result({"validated": [_object(outcome) for outcome in outcomes], "stages": console.stages})
     verdicts = [outcome.verdict for outcome in outcomes]
     return 3 if FAILED in verdicts else 1 if ERROR in verdicts else 0
+
+
+def _make_room(report: Path) -> None:
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--junit {report}: {report.parent} cannot be made ({error.strerror}): write another"
+        ) from None
 
 
 def _validated(cases: Sequence[Case], arguments: argparse.Namespace, console: Console) -> list[Outcome]:
