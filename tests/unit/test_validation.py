@@ -73,7 +73,10 @@ def test_what_there_is_not_is_answered_in_a_sentence(
 @pytest.mark.parametrize(
     ("files", "roles"),
     [
-        (["roles/redis/deploy.py"], ["redis", "shipper"]),  # the shipper reads where Redis listens
+        (
+            ["roles/redis/deploy.py"],
+            ["redis", "monitoring", "shipper"],
+        ),  # one stands beside it, the other reads where it listens
         (["templates/collector/nginx.conf.j2"], ["collector", "shipper"]),
         (["roles/java/deploy.py"], ["shipper", "zookeeper", "hdfs", "hbase"]),
         (["roles/hbase/tables.py"], ["shipper", "hbase"]),
