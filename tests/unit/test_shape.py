@@ -66,7 +66,6 @@ def test_no_two_roles_want_different_values_of_one_kernel_setting() -> None:
 
 def test_a_port_stands_in_settings_only() -> None:
     ports = {str(endpoint.port) for cls in known().values() for endpoint in exposes(cls())} - {"22"}
-    literal = re.compile(rf"(?<![\w.])({'|'.join(sorted(ports))})(?![\w.])")
     files = [
         *REPO.glob("primetime/**/*.py"),
         *REPO.glob("roles/*/deploy.py"),
@@ -74,13 +73,22 @@ def test_a_port_stands_in_settings_only() -> None:
         *(path for path in REPO.glob("templates/**/*") if path.is_file()),
         REPO / "deploy.py",
     ]
-    found = [
-        f"{path.relative_to(REPO)}:{number}"
-        for path in files
-        for number, line in enumerate(path.read_text().splitlines(), 1)
-        if literal.search(line.split("#")[0])
-    ]
+    found = [f"{path.relative_to(REPO)}:{line}" for path in files for line in literal_ports(path.read_text(), ports)]
     assert found == []
+
+
+def literal_ports(text: str, ports: set[str]) -> list[int]:
+    """The lines that say one of these ports, other than in a comment."""
+    literal = re.compile(rf"(?<![\w.])({'|'.join(sorted(ports))})(?![\w.])")
+    return [number for number, line in enumerate(text.splitlines(), 1) if literal.search(line.split("#")[0])]
+
+
+@pytest.mark.parametrize(
+    ("defect", "lines"),
+    [("a\nlisten 0.0.0.0:6379;\n", [2]), ("port = 6379  # 6379\n", [1]), ("# 6379\n16379 6379.5\n", [])],
+)
+def test_a_literal_port_is_named_by_its_line(defect: str, lines: list[int]) -> None:
+    assert literal_ports(defect, {"6379"}) == lines
 
 
 @pytest.mark.parametrize("role", sorted(path.parent.name for path in (REPO / "roles").glob("*/deploy.py")))
@@ -90,6 +98,43 @@ def test_a_package_is_named_in_settings_only(role: str) -> None:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "apt.packages"]
     named = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "packages"]
     assert [ast.unparse(value) for value in named if "packages" not in ast.unparse(value)] == []
+
+
+def operations_at_import(source: str) -> list[str]:
+    """The calls of a module's own level into what it imported as operations: they would reach the first host only."""
+    tree = ast.parse(source)
+    brought = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".operations")[1]
+        for alias in node.names
+    }
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    found, level = [], list(ast.iter_child_nodes(tree))
+    while level:
+        node = level.pop()
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[0] in brought:
+            found.append(ast.unparse(node))
+        level += [] if isinstance(node, defined) else ast.iter_child_nodes(node)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(REPO.glob("roles/*/*.py")), ids=lambda path: str(path.relative_to(REPO)))
+def test_no_operation_runs_when_a_role_is_imported(path: Path) -> None:
+    assert operations_at_import(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("defect", "named"),
+    [
+        ("from pyinfra.operations import server\nserver.shell('x')\n", ["server.shell('x')"]),
+        ("from pyinfra.operations import files as f\nif True:\n    DONE = f.put(src='a')\n", ["f.put(src='a')"]),
+        ("from primetime.operations import system_user\nsystem_user('x')\n", ["system_user('x')"]),
+        ("from pyinfra.operations import server\ndef role():\n    server.shell('x')\n", []),
+    ],
+)
+def test_an_operation_at_import_time_is_named(defect: str, named: list[str]) -> None:
+    assert operations_at_import(defect) == named
 
 
 @pytest.mark.parametrize("path", sorted(REPO.glob("templates/**/*.j2")), ids=lambda path: path.name)
