@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from primetime.stage.audience import Audience
 from primetime.stage.cluster import Counted
 from primetime.stage.kept import Kept
 from primetime.stage.moments import Director, Say
@@ -149,14 +150,14 @@ class Running:
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}/#{self.token}"
 
-    def ask(self, method: str, path: str, **headers: str) -> tuple[int, str]:
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, str]:
         """Status and text of one request, with the token unless `authorization` is given."""
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=10)
         sent = {"Authorization": f"Bearer {self.token}"} | {
             name.replace("_", "-").title(): value for name, value in headers.items()
         }
         try:
-            connection.request(method, path, headers=sent)
+            connection.request(method, path, body, sent)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:
@@ -167,14 +168,17 @@ class Running:
 
 
 @contextmanager
-def stage(told: Told | None = None, port: int = 0) -> Iterator[Running]:
+def stage(told: Told | None = None, port: int = 0, audience: Audience | None = None) -> Iterator[Running]:
     """A stage on a port of its own, or on `port`; its token is kept in PRIMETIME_HOME as that of a real one is."""
     told, hands = told or Told(), FakeHands()
     kept = Kept("a-test")
     with listening(LOOPBACK, port) as sock:
         director = Director(hands, kept, goal=100_000)
-        watch = Watch(Billing("a-test", "quiz", 10), told.readers(), director.states, lambda: director.verified)
-        server = Server(watch, director, [sock], kept.token)
+        vote_at = f"http://{LOOPBACK}:{sock.getsockname()[1]}/vote" if audience else ""
+        watch = Watch(
+            Billing("a-test", "quiz", 10, vote_at=vote_at), told.readers(), director.states, lambda: director.verified
+        )
+        server = Server(watch, director, [sock], kept.token, audience)
         ready = threading.Event()
         serving = threading.Thread(target=server.run, args=(ready.set,), daemon=True)
         serving.start()

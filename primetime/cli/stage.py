@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import re
 import signal
+import socket
+from contextlib import ExitStack
 
 from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.errors import UsageError
 from primetime.inventory import Inventory, live
+from primetime.stage.accepted import Accepted
+from primetime.stage.audience import Audience
 from primetime.stage.cluster import Books, Counts, Hosts, Spools
 from primetime.stage.hands import Hands
 from primetime.stage.kept import Kept
 from primetime.stage.moments import Director
-from primetime.stage.server import LOOPBACK, Server, listening
+from primetime.stage.server import LOOPBACK, Server, listening, own_address
 from primetime.stage.watch import Billing, Readers, Watch
 from primetime.topology import load
 
@@ -25,6 +29,13 @@ SCALES = {True: 1, False: 10}  # by whether it is on EC2: a laptop is asked for 
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
     parser.add_argument("--port", type=int, default=PORT, help=f"where to listen (default: {PORT})")
+    parser.add_argument(
+        "--share",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="also at this machine's address in its network (or ADDRESS): phones vote there, the page wants its token",
+    )
     parser.add_argument("--scale", help="1:N of a million updates in five seconds (default: 1:10, on EC2 1:1)")
 
 
@@ -32,25 +43,35 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
     scale = parsed_scale(arguments.scale) if arguments.scale else SCALES[bool(topology.cloud)]
     inventory = live(topology)
-    with listening(LOOPBACK, arguments.port) as sock:
-        kept = Kept(topology.name)
-        billing = Billing(topology.name, topology.shows[0], scale)
-        director = Director(Hands(inventory), kept, billing.goal)
-        for mend, node in director.mend_what_was_left():
-            console.say(f"mended what an earlier stage had broken: {mend} {node}")
-        watch = Watch(billing, readers(inventory), director.states, lambda: director.verified)
-        address = f"http://{LOOPBACK}:{arguments.port}/#{kept.token}"
-
-        def ready() -> None:
-            console.say(f"open {address}")
-            console.say("Ctrl-C ends it; traffic runs only when asked for")
-            console.result({"topology": topology.name, "url": address})
-
-        try:
-            Server(watch, director, [sock], kept.token).run(ready)
-        finally:
-            _end(director, watch, kept, console)
+    shared = (own_address() if arguments.share == "" else arguments.share) if arguments.share is not None else ""
+    with ExitStack() as sockets:
+        listens = [sockets.enter_context(listening(where, arguments.port)) for where in (LOOPBACK, shared) if where]
+        vote_at = f"http://{shared}:{arguments.port}/vote" if shared else ""
+        _serve(inventory, Billing(topology.name, topology.shows[0], scale, vote_at=vote_at), listens, console)
     return 0
+
+
+def _serve(inventory: Inventory, billing: Billing, listens: list[socket.socket], console: Console) -> None:
+    kept = Kept(billing.topology)
+    director = Director(Hands(inventory), kept, billing.goal)
+    for mend, node in director.mend_what_was_left():
+        console.say(f"mended what an earlier stage had broken: {mend} {node}")
+    watch = Watch(billing, readers(inventory), director.states, lambda: director.verified)
+    audience = Audience(billing.show, inventory.every_endpoint("collector", "http")) if billing.vote_at else None
+
+    def ready() -> None:
+        host, port = listens[0].getsockname()
+        address = f"http://{host}:{port}/#{kept.token}"
+        console.say(f"open {address}")
+        if billing.vote_at:
+            console.say(f"the room votes at {billing.vote_at}: whoever is in that network; nothing else is open to it")
+        console.say("Ctrl-C ends it; traffic runs only when asked for")
+        console.result({"topology": billing.topology, "url": address, "vote": billing.vote_at})
+
+    try:
+        Server(watch, director, listens, kept.token, audience).run(ready)
+    finally:
+        _end(director, watch, kept, console)
 
 
 def _end(director: Director, watch: Watch, kept: Kept, console: Console) -> None:
@@ -65,7 +86,7 @@ def _end(director: Director, watch: Watch, kept: Kept, console: Console) -> None
 
 
 def readers(inventory: Inventory) -> Readers:
-    return Readers(Counts(inventory), Spools(inventory), Books(inventory), Hosts(inventory))
+    return Readers(Accepted(inventory, Counts(inventory)), Spools(inventory), Books(inventory), Hosts(inventory))
 
 
 def parsed_scale(text: str) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
 from collections.abc import AsyncIterator, Collection
 from importlib import resources
 
 import orjson
+import segno
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from primetime.errors import PrimetimeError
+from primetime.stage.audience import MOST_BYTES, Audience
 from primetime.stage.guard import Guard
 from primetime.stage.moments import Director
 from primetime.stage.watch import Watch
@@ -30,13 +33,18 @@ PAGES = {
     "/map.js": ("map.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
+ROOM = {  # what phones load
+    "/vote": ("vote.html", "text/html"),
+    "/vote.css": ("vote.css", "text/css"),
+    "/vote.js": ("vote.js", "text/javascript"),
+}
 
 
 class Stage:
     """One stage. `ends` is set when it goes: streams end by it, or a browser that looks would keep it."""
 
-    def __init__(self, watch: Watch, director: Director) -> None:
-        self.watch, self.director = watch, director
+    def __init__(self, watch: Watch, director: Director, audience: Audience | None = None) -> None:
+        self.watch, self.director, self.audience = watch, director, audience
         self.ends = asyncio.Event()
         self._latest: tuple[float, bytes] = (-1.0, b"")
         director.snapshot, director.looking = watch.snapshot, watch.looking
@@ -51,7 +59,13 @@ class Stage:
             Route("/nodes/{name}", self.node),
             Route("/moments/{id}", self.moment, methods=["POST"]),
         ]
-        return Guard(Starlette(routes=routes), hosts=hosts, token=token, open_paths=PAGES)
+        open_paths = set(PAGES)
+        if self.audience:
+            routes += [Route(path, functools.partial(page, *file)) for path, file in ROOM.items()]
+            routes += [Route("/poll", self.poll), Route("/vote.svg", self.code)]
+            routes += [Route("/votes", self.vote, methods=["POST"])]
+            open_paths |= {*ROOM, "/poll", "/vote.svg", "/votes"}
+        return Guard(Starlette(routes=routes), hosts=hosts, token=token, open_paths=open_paths)
 
     async def one(self, request: Request) -> Response:
         """The present, once."""
@@ -104,6 +118,29 @@ class Stage:
         except PrimetimeError as error:
             return json({"refused": str(error)}, 409)
         return json({"begun": request.path_params["id"]}, 202)
+
+    async def poll(self, request: Request) -> Response:
+        """What a phone may vote on."""
+        assert self.audience
+        return json(self.audience.poll())
+
+    async def vote(self, request: Request) -> Response:
+        """A phone votes: it gets the collector's answer."""
+        assert self.audience
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BYTES:
+                break
+        who = request.client.host if request.client else ""
+        answer = await run_in_threadpool(self.audience.vote, body, who)
+        return Response(answer.sentence, answer.status, media_type="text/plain")
+
+    async def code(self, request: Request) -> Response:
+        """Where phones vote, to be scanned."""
+        out = io.BytesIO()
+        segno.make(self.watch.billing.vote_at, error="m").save(out, kind="svg", border=3, light="#fff", xmldecl=False)
+        return Response(out.getvalue(), media_type="image/svg+xml")
 
 
 def json(data: object, status: int = 200) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -151,6 +152,11 @@ class Hands:
         return next(node for node in self._the_driver().list_nodes() if node.name == name)
 
 
+def grouped(words: str) -> str:
+    """Numbers as they are read: 100000 as 100,000."""
+    return re.sub(r"\b\d{4,}\b", lambda match: f"{int(match[0]):,}", words)
+
+
 def _listen(child: subprocess.Popen[str], say: Callable[[str], None], last: list[str]) -> None:
     """Pass on what a command says of its progress."""
     assert child.stderr
@@ -158,4 +164,4 @@ def _listen(child: subprocess.Popen[str], say: Callable[[str], None], last: list
         words = line.strip().removeprefix("primetime: ")
         if words:
             last.append(words)
-            say(words.partition(": ")[2] or words)
+            say(grouped(words.partition(": ")[2] or words))

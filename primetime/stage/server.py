@@ -11,6 +11,7 @@ import uvicorn
 
 from primetime.errors import PrimetimeError
 from primetime.stage.app import Stage
+from primetime.stage.audience import Audience
 from primetime.stage.moments import Director
 from primetime.stage.watch import Watch
 
@@ -33,18 +34,34 @@ def listening(address: str, port: int) -> socket.socket:
     return sock
 
 
+def own_address() -> str:
+    """The address that this machine has in its network; PrimetimeError when it has none. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of TEST-NET-1: only the route is looked up
+            return str(probe.getsockname()[0])
+        except OSError as error:
+            raise PrimetimeError("this machine is in no network: write its address after --share") from error
+
+
 def names(address: str, port: int) -> list[str]:
     """What may stand in Host."""
-    loopback = [f"{name}:{port}" for name in (LOOPBACK, "localhost")]
-    return loopback if address == LOOPBACK else [f"{address}:{port}", *loopback]
+    return [f"{name}:{port}" for name in ((LOOPBACK, "localhost") if address == LOOPBACK else (address,))]
 
 
 class Server:
     """Runs in the calling thread by `run`; `stop` ends it from another one."""
 
-    def __init__(self, watch: Watch, director: Director, sockets: Sequence[socket.socket], token: str) -> None:
-        self._watch, self._director, self._sockets = watch, director, list(sockets)
-        self._token = token
+    def __init__(
+        self,
+        watch: Watch,
+        director: Director,
+        sockets: Sequence[socket.socket],
+        token: str,
+        audience: Audience | None = None,
+    ) -> None:
+        self._watch, self._director, self._audience = watch, director, audience
+        self._sockets, self._token = list(sockets), token
         self._server: uvicorn.Server | None = None
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -53,7 +70,7 @@ class Server:
             asyncio.run(self._serve(ready))
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        stage = Stage(self._watch, self._director)
+        stage = Stage(self._watch, self._director, self._audience)
         hosts = [name for sock in self._sockets for name in names(*sock.getsockname()[:2])]
         config = uvicorn.Config(
             stage.app(hosts, self._token),

@@ -58,6 +58,7 @@ class Node:
 class Proof:
     """Events by what became of them. `sent` and `duplicates` are of the rehearsals of this cluster, which number their
     updates; `stored`, `dead` and `waiting` of everything. `missing`: acknowledged, and neither stored nor waiting.
+    `comparing`: sent in rehearsals that are not compared yet.
     `at_ms`: when the ledger was read; `checked_ms`: when ids were last compared one by one."""
 
     sent: int = 0
@@ -66,6 +67,7 @@ class Proof:
     waiting: int = 0
     dead: int = 0
     missing: int = 0
+    comparing: int = 0
     at_ms: int = 0
     checked_ms: int = 0
     trouble: str = ""

@@ -14,6 +14,7 @@ import pytest
 
 from primetime.errors import PrimetimeError
 from primetime.stage import watch
+from primetime.stage.audience import Audience
 from primetime.stage.server import LOOPBACK, listening
 from primetime.stage.snapshot import Poll
 from tests.stage import Running, stage
@@ -105,6 +106,25 @@ def test_what_the_guard_refuses_does_not_reach_the_stage(running: Running) -> No
     assert running.ask("POST", "/moments/burst", host="attacker.example")[0] == 421
     assert running.ask("GET", "/snapshots", authorization="")[0] == 401
     assert running.hands.did == []
+
+
+def test_the_room_may_vote_and_nothing_else() -> None:
+    with stage(audience=Audience("quiz", [(LOOPBACK, 1)])) as running:
+        for path in ("/vote", "/vote.css", "/vote.js", "/poll", "/vote.svg"):
+            assert running.ask("GET", path, authorization="")[0] == 200, path
+        own = {"authorization": "", "origin": f"http://{LOOPBACK}:{running.port}"}
+        assert running.ask("POST", "/votes", b"{}", **own)[0] == 400
+        assert running.ask("POST", "/votes", b"x" * 100_000, **own)[0] == 400
+        assert running.ask("POST", "/votes", b"{}", authorization="")[0] == 403
+        assert running.ask("POST", "/moments/burst", **own)[0] == 401
+        assert running.ask("GET", "/snapshot", **own)[0] == 401
+        assert running.snapshot()["vote_at"].endswith("/vote")
+
+
+def test_without_a_share_there_is_no_room(running: Running) -> None:
+    assert [running.ask("GET", path)[0] for path in ("/vote", "/poll", "/vote.svg")] == [404, 404, 404]
+    assert running.ask("POST", "/votes", b"{}")[0] == 404
+    assert running.snapshot()["vote_at"] == ""
 
 
 def test_a_port_that_is_taken_is_told(running: Running) -> None:

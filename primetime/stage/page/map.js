@@ -3,7 +3,8 @@
 const ORDER = ["balancer", "collector", "stores", "other"]
 const STORES = ["hbase", "redis"]
 const NAMES = { hbase: "HBase", redis: "Redis", collector: "collector", balancer: "balancer", other: "" }
-const STATES = { up: "● up", down: "✕ down", cut: "✕ unplugged" }
+const STATES = { up: "● up", down: "✕ down", cut: "✕ cut" }
+const AWAY = { down: "does not run", cut: "its cable is pulled" }
 const THINNEST = 2, WIDEST = 26
 
 const number = new Intl.NumberFormat("en-US")
@@ -57,8 +58,10 @@ export class PathMap {
     const mine = snapshot.queues.filter((queue) => (node.kind === "collector" ? queue.node === node.name : queue.sink === node.kind))
     const failing = mine.find((queue) => queue.failing)
     const load = host.querySelector(".load")
-    load.classList.toggle("why", Boolean(failing))
-    load.textContent = node.kind === "collector" ? waits(mine, failing) : failing ? "out of reach" : `${per(sum(mine, "rate"))} stored`.replace("stored", node.kind === "redis" ? "counted" : "stored")
+    const away = AWAY[node.state]
+    const taken = `${per(sum(mine, "rate"))} ${node.kind === "redis" ? "counted" : "stored"}`
+    load.classList.toggle("why", Boolean(failing || away))
+    load.textContent = away ?? (node.kind === "collector" ? waits(mine, failing) : failing ? "out of reach" : taken)
     load.title = failing ? failing.failing : ""
     host.querySelector(".checks").textContent = checks(node.verified)
     const waiting = node.kind === "collector" ? Math.max(0, ...mine.map((queue) => queue.waiting)) : 0
@@ -100,7 +103,6 @@ export class PathMap {
 function waits(queues, failing) {
   const most = queues.reduce((a, b) => (b.waiting > (a?.waiting ?? -1) ? b : a), null)
   if (!most) return ""
-  if (failing && !failing.sink.length) return failing.failing
   if (most.waiting) return `${number.format(most.waiting)} wait for ${NAMES[most.sink]}`
   return failing ? failing.failing : "nothing waits"
 }
@@ -122,14 +124,14 @@ function flow(a, b, rate, most, broken, down, labelled) {
     const bend = (x1 - x0) / 2
     d = `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}`
     x = x1 - 8
-    y = y1
+    y = y1 > y0 + 4 ? y1 + width / 2 + 17 : y1 - width / 2 - 7
   }
   const kind = broken ? "cut" : rate >= 1 ? "moving" : ""
   const text = labelled && rate >= 1 && !broken ? per(rate) : ""
   return [
     ["path", { d, class: kind, "stroke-width": width.toFixed(1) }],
     ["path", { d, class: `pulse ${kind}` }],
-    ["text", { x, y: y - width / 2 - 7 }, text],
+    ["text", { x, y }, text],
   ]
 }
 

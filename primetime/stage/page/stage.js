@@ -76,6 +76,7 @@ function show(now) {
   poll(now.poll)
   proof(now)
   moments(now.moments)
+  share(now.vote_at)
   pairs($("health"), Object.entries(now.health ?? {}))
   clock()
 }
@@ -134,8 +135,16 @@ function proof(now) {
   for (const name of ["sent", "stored", "duplicates", "waiting", "dead", "missing"]) text(name, known || name === "waiting" ? number.format(proof[name]) : "–")
   const wrong = proof.missing > 0 || proof.problems.length > 0
   document.querySelector(".proof").classList.toggle("wrong", wrong)
-  const fine = proof.waiting ? "✓ none so far" : "✓ nothing is missing"
+  const fine = proof.comparing ? "… comparing" : proof.waiting ? "✓ none so far" : "✓ nothing is missing"
   text("mark", !known ? "" : wrong ? `✕ ${proof.problems[0] ?? "acknowledged, not stored"}` : fine)
+}
+
+function share(address) {
+  document.body.classList.toggle("shared", Boolean(address))
+  if ($("scan").hidden === !address) return
+  $("scan").hidden = !address
+  $("scan-code").src = $("large-code").src = address ? "/vote.svg" : ""
+  for (const place of document.querySelectorAll(".vote-at")) place.textContent = address.slice("http:".length + 2)
 }
 
 function moments(now) {
@@ -255,6 +264,7 @@ const other = { dark: "light", light: "dark" }
 const KEYS = {
   d: () => ($("drawer").open ? $("drawer").close() : $("drawer").showModal()),
   f: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen().catch(() => {})),
+  q: () => ($("code").open ? $("code").close() : snapshot?.vote_at && $("code").showModal()),
   t: () => {
     const root = document.documentElement
     root.dataset.theme = other[root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")]
@@ -269,11 +279,12 @@ document.addEventListener("keydown", (event) => {
     KEYS[key]()
     return
   }
-  if ($("node").open || $("drawer").open) return
+  if (document.querySelector("dialog[open]")) return
   const moment = snapshot?.moments.find((each) => each.key === key)
   if (moment) begin(moment.id)
 })
 $("open-drawer").addEventListener("click", KEYS.d)
+$("scan").addEventListener("click", KEYS.q)
 
 setInterval(clock, 500)
 if (token) listen()

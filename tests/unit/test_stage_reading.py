@@ -1,0 +1,71 @@
+"""What is made of what a cluster says: queues of two looks, the poll people look at, counters that begin again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from primetime.stage.accepted import EVENTS, Growing
+from primetime.stage.cluster import busiest, places, queues
+from primetime.stage.hands import grouped
+from primetime.stage.moments import told
+from primetime.stage.snapshot import Poll, Queue
+from primetime.topology import load
+from tests.stage import CERTIFICATE
+
+
+def status(at_ms: int, events: int, waiting: int = 0, error: str = "") -> dict[str, Any]:
+    sink = {"events": events, "lag_events": waiting, "lag_seconds": 1.5, "failing_s": 2.0 if error else 0.0}
+    return {"at_ms": at_ms, "sinks": {"hbase": {**sink, "last_error": error or None}, "redis": {"disabled": True}}}
+
+
+def test_a_rate_is_the_difference_of_two_looks() -> None:
+    found = list(queues({"c1": status(1000, 500)}, {"c1": status(3000, 2500, 70)}))
+    assert found == [Queue("c1", "hbase", 70, 1.5, 1000)]
+
+
+def test_the_first_look_and_a_shipper_that_began_again_have_no_rate() -> None:
+    assert [queue.rate for queue in queues({}, {"c1": status(3000, 2500)})] == [0]
+    assert [queue.rate for queue in queues({"c1": status(1000, 500)}, {"c1": status(2000, 3)})] == [0]
+
+
+def test_a_sink_that_fails_says_so_in_its_own_words_and_a_silent_shipper_is_told() -> None:
+    assert [q.failing for q in queues({}, {"c1": status(1, 1, 5, "no route"), "c2": None})] == [
+        "no route",
+        "its shipper does not say",
+    ]
+
+
+def test_the_poll_is_the_one_with_the_most_votes() -> None:
+    tallies = [("tally:quiz:old", {"x": "3"}), ("tally:quiz:q1:a", {"b": "2", "a": "9"}), ("tally:quiz:q2", {})]
+    assert busiest(tallies) == Poll("q1:a", (("a", 9), ("b", 2)))
+    assert busiest([]) is None
+
+
+def test_every_host_of_the_demo_has_a_place_on_the_map() -> None:
+    found = {node.name: places(node.groups) for node in load("demo").nodes}
+    assert found == {"collector-1": ["collector"], "store-1": ["hbase"], "redis-1": ["redis"]}
+    assert places(("base", "jenkins")) == ["other"]
+    assert places(("base", "collector", "redis")) == ["collector", "redis"]
+
+
+def test_a_sum_of_counters_grows_when_one_begins_again() -> None:
+    growing = Growing()
+    assert growing.add({"a": 100, "b": 10}) == 110
+    assert growing.add({"a": 150}) == 160
+    assert growing.add({"a": 7, "b": 12}) == 169
+
+
+def test_events_are_found_among_the_other_metrics() -> None:
+    name = "primetime_collector_events_total"
+    text = f"# TYPE {name} counter\n{name} 1234\nprimetime_collector_event_bytes_total 9\n"
+    assert EVENTS.findall(text) == ["1234"]
+
+
+def test_a_certificate_is_told_in_a_line() -> None:
+    assert told(CERTIFICATE) == "100,000 accepted in 4.8 s, the last one stored after 6.2 s. 0 missing."
+    nothing = {"acked": 0, "missing": 0, "accept_seconds": None, "stored_seconds": None}
+    assert told(nothing) == "None was accepted. 0 missing."
+
+
+def test_numbers_are_grouped_as_people_read_them() -> None:
+    assert grouped("48120 of 100000 answered in 999 s") == "48,120 of 100,000 answered in 999 s"

@@ -1,0 +1,259 @@
+"""The stage in Debian's Chromium: numbers move, keys work, nothing is asked of elsewhere, the layout holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from primetime.stage import watch
+from primetime.stage.audience import Audience
+from primetime.stage.snapshot import Node, Poll, Proof
+from tests.browser import chromium
+from tests.stage import NODES, Running, Told, stage
+from tests.waiting import wait_for
+from tests.wire.collector_server import SHOW, collector
+
+pytestmark = pytest.mark.long  # needs Chromium
+
+NOW_MS = time.time_ns() // 1_000_000
+SIZES = ((1280, 720), (1920, 1080), (390, 844))
+OVERFLOWING = """
+const words = "header *, .hero p, .proof dd, .proof dt, #buttons button, .phones b, .host .state, #choices span"
+return [...document.querySelectorAll(words)]
+  .filter((each) => each.offsetParent && getComputedStyle(each).display !== "inline")
+  .filter((each) => each.scrollWidth > each.clientWidth + 1)
+  .map((each) => `${each.className || each.tagName}: ${each.textContent}`)
+"""
+OUTSIDE = """
+return [...document.querySelectorAll("body *")].filter((each) => each.offsetParent && !each.closest("dialog"))
+  .map((each) => [each.id || each.className || each.tagName, each.getBoundingClientRect()])
+  .filter(([, box]) => box.width && (box.right > innerWidth + 1 || box.left < -1))
+  .map(([name]) => name)
+"""
+OVERLAPPING = """
+const apart = "header, .hero, .map, .poll, .proof, .moments, #buttons button, .host, .phones"
+const boxes = [...document.querySelectorAll(apart)].map((each) => [each, each.getBoundingClientRect()])
+return boxes.flatMap(([a, one], place) => boxes.slice(place + 1)
+  .filter(([b]) => !a.contains(b) && !b.contains(a))
+  .filter(([, two]) => one.left < two.right - 1 && two.left < one.right - 1)
+  .filter(([, two]) => one.top < two.bottom - 1 && two.top < one.bottom - 1)
+  .map(([b]) => `${a.className || a.textContent} over ${b.className || b.textContent}`))
+"""
+FOCUSED = """
+const { dataset, id } = document.activeElement
+return dataset.node || dataset.moment || id
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIMETIME_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(watch, "BOOKS_S", 0.2)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told(
+        poll=Poll("q1", (("a", 40_123), ("b", 28_571), ("c", 14_286), ("d", 14_285))),
+        proof=Proof(sent=1_000_000, stored=1_000_000, at_ms=NOW_MS, checked_ms=NOW_MS),
+    )
+
+
+@pytest.fixture
+def running(told: Told) -> Iterator[Running]:
+    with stage(told) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("browser") / "profile") as driver:
+        yield driver
+
+
+def sized(browser: Any, width: int, height: int, scheme: str = "light", motion: str = "no-preference") -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [("prefers-color-scheme", scheme), ("prefers-reduced-motion", motion)]
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": name, "value": value} for name, value in features]}
+    )
+
+
+def open_(browser: Any, running: Running, width: int = 1280, height: int = 720) -> None:
+    sized(browser, width, height)
+    browser.get("about:blank")
+    browser.get(running.url)
+    wait_for(lambda: "live" in text(browser, "contact"), "the page is live")
+
+
+def text(browser: Any, id_: str) -> str:
+    return str(browser.execute_script("return document.getElementById(arguments[0])?.textContent ?? ''", id_))
+
+
+def press(browser: Any, *keys: str) -> None:
+    browser.find_element(By.TAG_NAME, "body").send_keys(*keys)
+
+
+def test_the_number_moves_and_the_token_does_not_stay_in_the_address(browser: Any, running: Running) -> None:
+    open_(browser, running)
+    assert running.token not in browser.current_url
+    wait_for(lambda: running.watch.snapshot().counter.counted != "", "it is read")
+    running.told.total = 61_234
+    wait_for(lambda: text(browser, "last") == "61,234", "the number is there")
+    assert text(browser, "goal") == "of 100,000"
+    assert "1:10" in text(browser, "scale")
+    assert "61,234 ever, counted by a test" in text(browser, "counted")
+
+
+def test_it_asks_nobody_but_the_stage(browser: Any, running: Running) -> None:
+    open_(browser, running)
+    asked = browser.execute_script("return performance.getEntriesByType('resource').map((each) => each.name)")
+    assert asked
+    assert [each for each in asked if not each.startswith(f"http://127.0.0.1:{running.port}/")] == []
+
+
+def test_a_key_begins_a_moment_and_its_line_is_told(browser: Any, running: Running) -> None:
+    open_(browser, running)
+    press(browser, "b")
+    wait_for(lambda: "0 missing." in text(browser, "told"), "the burst's line")
+    assert running.hands.did == ["burst 100000"]
+
+
+def test_a_refusal_is_told(browser: Any, running: Running) -> None:
+    running.hands.busy = "`converge` (pid 7)"
+    open_(browser, running)
+    press(browser, "k")
+    wait_for(lambda: "`converge` (pid 7) is at work" in text(browser, "told"), "why not")
+
+
+def test_everything_is_reached_by_tab_and_a_machine_opens_by_enter(browser: Any, running: Running) -> None:
+    open_(browser, running)
+    wait_for(lambda: len(browser.find_elements(By.CSS_SELECTOR, ".host")) == 3, "the map")
+    browser.execute_script("document.activeElement.blur()")
+    reached = []
+    for _ in range(12):
+        press_active(browser, Keys.TAB)
+        reached.append(browser.execute_script(FOCUSED))
+    assert {"collector-1", "store-1", "redis-1", "burst", "kill", "unplug", "open-drawer"} <= set(reached)
+    browser.execute_script("document.querySelector('[data-node=\"store-1\"]').focus()")
+    press_active(browser, Keys.ENTER)
+    wait_for(lambda: "a line" in text(browser, "node-body"), "the end of its log")
+    press_active(browser, "b")
+    press_active(browser, Keys.ESCAPE)
+    assert not browser.execute_script("return document.getElementById('node').open")
+    assert running.hands.did == []
+
+
+def press_active(browser: Any, key: str) -> None:
+    browser.switch_to.active_element.send_keys(key)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_layout_holds_at_every_size(browser: Any, running: Running, scheme: str, tmp_path: Path) -> None:
+    """Screenshots go to STAGE_SCREENSHOTS, to be looked at."""
+    open_(browser, running)
+    running.told.total, running.told.waiting = 1_000_000, 31_234
+    running.told.nodes = [*NODES[:1], Node("store-1", "hbase", "10.0.0.3", ("base",), "cut"), *NODES[2:]]
+    running.hands.hold.set()
+    press(browser, "b")
+    wait_for(lambda: text(browser, "last") == "1,000,000", "a million")
+    folder = Path(os.environ.get("STAGE_SCREENSHOTS", tmp_path))
+    for width, height in SIZES:
+        sized(browser, width, height, scheme)
+        browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        browser.save_screenshot(str(folder / f"stage-{scheme}-{width}.png"))
+        assert browser.execute_script(OVERFLOWING) == []
+        assert browser.execute_script(OUTSIDE) == []
+        assert browser.execute_script(OVERLAPPING) == []
+        if width > 760:
+            assert browser.execute_script("return document.documentElement.scrollHeight") <= height
+    running.hands.hold.clear()
+
+
+def test_light_and_dark_and_no_motion_for_whoever_wants_none(browser: Any, running: Running) -> None:
+    open_(browser, running)
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    light = browser.execute_script(paper)
+    press(browser, "t")
+    assert browser.execute_script(paper) != light
+    sized(browser, 1280, 720, motion="reduce")
+    running.told.total = 50_000
+    wait_for(
+        lambda: browser.execute_script("return document.querySelectorAll('path.pulse.moving').length > 0"), "a flow"
+    )
+    assert browser.execute_script("return document.getAnimations().length") == 0
+
+
+def test_a_state_is_never_told_by_colour_alone(browser: Any, running: Running) -> None:
+    running.told.nodes = [
+        Node("store-1", "hbase", "10.0.0.3", ("base",), "cut"),
+        Node("redis-1", "redis", "", (), "down"),
+    ]
+    running.told.proof = Proof(sent=10, stored=9, missing=1, at_ms=1, checked_ms=1)
+    open_(browser, running)
+    wait_for(lambda: "✕" in text(browser, "mark"), "the verdict")
+    states = browser.execute_script(
+        "return [...document.querySelectorAll('.host .state')].map((each) => each.textContent)"
+    )
+    assert states == ["✕ cut", "✕ down"]
+
+
+def test_two_browsers_at_once_and_a_stage_that_is_started_again(browser: Any, told: Told, tmp_path: Path) -> None:
+    with chromium(tmp_path / "second") as other:
+        with stage(told) as first:
+            open_(browser, first)
+            open_(other, first)
+            told.total = 1_111
+            for each in (browser, other):
+                wait_for(lambda each=each: text(each, "last") == "1,111", "both move")
+        wait_for(lambda: "no contact" in text(browser, "contact"), "it says that it has lost the stage", 15)
+        told.total = 0
+        with stage(told, port=first.port) as again:
+            assert again.token == first.token
+            wait_for(lambda: again.watch.looks > 4, "somebody looks again")
+            told.total = 2_222
+            for each in (browser, other):
+                wait_for(
+                    lambda each=each: text(each, "last") == "2,222" and "live" in text(each, "contact"), "both go on"
+                )
+
+
+def test_without_its_token_the_page_says_what_to_do(browser: Any, running: Running) -> None:
+    for address in (f"http://127.0.0.1:{running.port}/#guessed", f"http://localhost:{running.port}/"):
+        browser.get("about:blank")
+        browser.get(address)
+        wait_for(lambda: "open the address" in text(browser, "stop").lower(), "what to do", 10)
+
+
+def test_a_phone_s_vote_is_on_a_collector_s_disk(browser: Any) -> None:
+    with collector() as server, stage(audience=Audience(SHOW, [("127.0.0.1", server.settings.port)])) as running:
+        sized(browser, 390, 844)
+        browser.get(f"http://127.0.0.1:{running.port}/vote")
+        wait_for(lambda: len(browser.find_elements(By.CSS_SELECTOR, "main button")) == 4, "four choices")
+        for place in (0, 2):
+            browser.find_elements(By.CSS_SELECTOR, "main button")[place].click()
+            wait_for(lambda place=place: f"✓ {'ABCD'[place]} is on disk" in text(browser, "said"), "it is on disk")
+        if folder := os.environ.get("STAGE_SCREENSHOTS"):
+            browser.save_screenshot(str(Path(folder) / "vote-390.png"))
+        votes = [json.loads(event) for event in server.stored()]
+        assert [vote["data"]["choice"] for vote in votes] == ["a", "c"]
+        assert len({vote["user"] for vote in votes}) == 1
+        assert votes[0]["pos_ms"] < votes[1]["pos_ms"]
+        sized(browser, 1280, 720)
+        open_(browser, running)
+        wait_for(
+            lambda: browser.execute_script("return document.getElementById('scan-code').naturalWidth > 0"), "the code"
+        )
+        press(browser, "q")
+        assert browser.execute_script("return document.getElementById('code').open")
+        if folder:
+            browser.save_screenshot(str(Path(folder) / "code-1280.png"))
