@@ -19,7 +19,7 @@ from primetime.stage.snapshot import Node, Poll, Proof
 from primetime.stage.watch import Billing, Readers, Watch
 from tests.waiting import wait_for
 
-CERTIFICATE = {"acked": 100_000, "missing": 0, "accept_seconds": 4.81, "stored_seconds": 6.2}
+CERTIFICATE = {"acked": 100_000, "missing": 0, "unanswered": 0, "accept_seconds": 4.81, "stored_seconds": 6.2}
 NODES = [
     Node("collector-1", "collector", "10.0.0.2", ("base", "collector", "shipper")),
     Node("store-1", "hbase", "10.0.0.3", ("base", "hbase", "hbase_regionserver")),
@@ -88,6 +88,7 @@ class FakeHands:
         self.ended = threading.Event()
         self.busy = ""
         self.accepting = True
+        self.certificate: dict[str, Any] = dict(CERTIFICATE)
         self.report: dict[str, Any] = {"checked": 5, "failed": [], "following": []}
 
     def nodes(self, group: str) -> list[str]:
@@ -101,7 +102,7 @@ class FakeHands:
         say("sending")
         while self.hold.is_set() and not self.ended.wait(0.01):
             pass
-        return dict(CERTIFICATE)
+        return dict(self.certificate)
 
     def verify(self, say: Say) -> dict[str, Any]:
         self.did.append("verify")

@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from primetime.children import bound
@@ -29,7 +29,8 @@ _LOOK = (
     "systemctl list-units --all --plain --no-legend --no-pager 'primetime-*.service' | awk '{print $1, $4}'; echo ==; "
     f"journalctl -n {LOG_LINES} --no-pager -o short-iso -u 'primetime-*'; echo ==; "
     "cat /run/primetime-shipper/status.json 2>/dev/null; echo; echo ==; "
-    "cat /proc/loadavg; grep -E 'Mem(Total|Available)' /proc/meminfo; df -h --output=target,pcent / | tail -n 1"
+    "cut -d' ' -f1 /proc/loadavg; awk '/MemTotal/ {t=$2} /MemAvailable/ {a=$2} END {print a, t}' /proc/meminfo; "
+    "df --output=pcent,avail -h / | tail -n 1"
 )
 
 
@@ -105,7 +106,7 @@ class Hands:
             "services": [line.split(" ", 1) for line in services.splitlines()],
             "log": log.splitlines(),
             "shipper": json.loads(status) if status.strip() else None,
-            "figures": figures.splitlines(),
+            "figures": list(figures_of(figures)),
         }
 
     def end(self) -> None:
@@ -150,6 +151,16 @@ class Hands:
 
     def _node(self, name: str) -> Any:
         return next(node for node in self._the_driver().list_nodes() if node.name == name)
+
+
+def figures_of(text: str) -> Iterator[tuple[str, str]]:
+    """Name and value of what _LOOK prints last: load, memory in KiB, the disk."""
+    load, memory, disk = text.splitlines()
+    free, total = (int(kib) / (1 << 20) for kib in memory.split())
+    used, left = disk.split()
+    yield "load", load
+    yield "memory", f"{free:.1f} of {total:.1f} GiB free"
+    yield "disk", f"{used} used, {left} free"
 
 
 def grouped(words: str) -> str:

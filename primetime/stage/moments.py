@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from primetime.errors import PrimetimeError
+from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.stage.kept import Broken, Kept
 from primetime.stage.snapshot import MomentState, Snapshot
 
@@ -107,12 +107,19 @@ class Act:
 
 def burst(act: Act) -> str:
     certificate = act.hands.burst(act.goal, BURST_S, 10, act.say)
-    return f"{act.goal:,} updates asked for in {BURST_S:g} s. {told(certificate)}"
+    return passed(certificate, f"{act.goal:,} updates asked for in {BURST_S:g} s. {told(certificate)}")
 
 
 def vote(act: Act) -> str:
     certificate = act.hands.burst(VOTES, VOTE_S, 1, act.say)
-    return f"{VOTES:,} phones, one request each, in {VOTE_S:g} s. {told(certificate)}"
+    return passed(certificate, f"{VOTES:,} phones, one request each, in {VOTE_S:g} s. {told(certificate)}")
+
+
+def passed(certificate: dict[str, Any], line: str) -> str:
+    """`line`; NotAsDeclared with it when the certificate did not pass."""
+    if certificate["missing"] or certificate["unanswered"] or not certificate["acked"]:
+        raise NotAsDeclared(line)
+    return line
 
 
 def told(certificate: dict[str, Any]) -> str:
@@ -176,16 +183,21 @@ def unplug_store(act: Act) -> str:
 def verify(act: Act) -> str:
     report = act.hands.verify(act.say)
     act._director.note_verified(report)
-    failed = report["failed"]
-    return f"{report['checked']} promises looked at, {len(failed)} not kept."
+    line = f"{report['checked']} promises looked at, {len(report['failed'])} not kept."
+    if report["failed"]:
+        raise NotAsDeclared(line)
+    return line
 
 
 def count(act: Act) -> str:
     report = act.hands.ledger(act.say)
     missing = sum(run["missing"] for run in report["runs"])
     compared = sum(run["acked"] for run in report["runs"])
-    problems = f" {len(report['problems'])} problems: {report['problems'][0]['name']}" if report["problems"] else ""
-    return f"{compared:,} acknowledged ids compared one by one with what is stored. {missing:,} missing.{problems}"
+    line = f"{compared:,} acknowledged ids compared one by one with what is stored. {missing:,} missing."
+    if report["problems"]:
+        first = report["problems"][0]
+        raise NotAsDeclared(f"{line} {len(report['problems'])} problems, the first: {first['what']}: {first['name']}")
+    return line
 
 
 MOMENTS = (

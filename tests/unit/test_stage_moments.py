@@ -61,6 +61,16 @@ def test_a_burst_is_as_large_as_the_scale_and_ends_with_its_certificate(director
     assert "100,000 accepted in 4.8 s, the last one stored after 6.2 s. 0 missing." in line
 
 
+@pytest.mark.parametrize("wrong", [{"missing": 3}, {"unanswered": 1}, {"acked": 0}])
+def test_a_burst_that_does_not_pass_is_a_failure(director: Director, wrong: dict[str, int]) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.certificate |= wrong
+    director.begin("burst")
+    failed = ended(director, "burst")
+    assert failed.state == "failed"
+    assert f"{wrong.get('missing', 0)} missing." in failed.line
+
+
 def test_a_killed_collector_is_started_and_waited_for(director: Director) -> None:
     director.begin("kill")
     assert ended(director, "kill").state == "done"
@@ -141,7 +151,8 @@ def test_what_is_not_kept_is_told_by_node(director: Director) -> None:
     assert isinstance(director.hands, FakeHands)
     director.hands.report["failed"] = [{"node": "redis-1", "role": "redis", "promise": "it is running"}]
     director.begin("verify")
-    assert ended(director, "verify").line == "5 promises looked at, 1 not kept."
+    failed = ended(director, "verify")
+    assert (failed.state, failed.line) == ("failed", "5 promises looked at, 1 not kept.")
     assert director.verified == {"collector-1": (), "store-1": (), "redis-1": ("redis: it is running",)}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from primetime.stage.accepted import EVENTS, Growing
 from primetime.stage.cluster import busiest, places, queues
-from primetime.stage.hands import grouped
+from primetime.stage.hands import figures_of, grouped
 from primetime.stage.moments import told
 from primetime.stage.snapshot import Poll, Queue
 from primetime.topology import load
@@ -69,3 +69,9 @@ def test_a_certificate_is_told_in_a_line() -> None:
 
 def test_numbers_are_grouped_as_people_read_them() -> None:
     assert grouped("48120 of 100000 answered in 999 s") == "48,120 of 100,000 answered in 999 s"
+
+
+def test_figures_of_a_host_have_names() -> None:
+    assert dict(figures_of("0.71\n17662476 24684092\n  23%  31G\n")) == {
+        **{"load": "0.71", "memory": "16.8 of 23.5 GiB free", "disk": "23% used, 31G free"},
+    }

@@ -47,6 +47,10 @@ return boxes.flatMap(([a, one], place) => boxes.slice(place + 1)
   .filter(([, two]) => one.top < two.bottom - 1 && two.top < one.bottom - 1)
   .map(([b]) => `${a.className || a.textContent} over ${b.className || b.textContent}`))
 """
+CUT_OFF = """
+return [...document.querySelectorAll(".map, .poll, .hero, .proof, .moments")]
+  .filter((each) => each.scrollHeight > each.clientHeight + 1).map((each) => each.className)
+"""
 FOCUSED = """
 const { dataset, id } = document.activeElement
 return dataset.node || dataset.moment || id
@@ -158,22 +162,28 @@ def press_active(browser: Any, key: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_layout_holds_at_every_size(browser: Any, running: Running, scheme: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "shared"])
+def test_the_layout_holds_at_every_size(browser: Any, told: Told, shared: bool, scheme: str, tmp_path: Path) -> None:
     """Screenshots go to STAGE_SCREENSHOTS, to be looked at."""
+    with stage(told, audience=Audience(SHOW, [("127.0.0.1", 1)]) if shared else None) as running:
+        holds(browser, running, Path(os.environ.get("STAGE_SCREENSHOTS", tmp_path)), f"{scheme}-{shared}", scheme)
+
+
+def holds(browser: Any, running: Running, folder: Path, name: str, scheme: str) -> None:
     open_(browser, running)
     running.told.total, running.told.waiting = 1_000_000, 31_234
     running.told.nodes = [*NODES[:1], Node("store-1", "hbase", "10.0.0.3", ("base",), "cut"), *NODES[2:]]
     running.hands.hold.set()
     press(browser, "b")
     wait_for(lambda: text(browser, "last") == "1,000,000", "a million")
-    folder = Path(os.environ.get("STAGE_SCREENSHOTS", tmp_path))
     for width, height in SIZES:
         sized(browser, width, height, scheme)
         browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-        browser.save_screenshot(str(folder / f"stage-{scheme}-{width}.png"))
+        browser.save_screenshot(str(folder / f"stage-{name}-{width}.png"))
         assert browser.execute_script(OVERFLOWING) == []
         assert browser.execute_script(OUTSIDE) == []
         assert browser.execute_script(OVERLAPPING) == []
+        assert browser.execute_script(CUT_OFF) == []
         if width > 760:
             assert browser.execute_script("return document.documentElement.scrollHeight") <= height
     running.hands.hold.clear()

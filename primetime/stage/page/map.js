@@ -109,7 +109,7 @@ function waits(queues, failing) {
 
 function checks(verified) {
   if (verified === null || verified === undefined) return "not proved yet"
-  return verified.length ? `✕ ${verified.length} promises not kept` : "✓ every promise kept"
+  return verified.length ? `✕ ${verified.length} ${verified.length === 1 ? "promise" : "promises"} not kept` : "✓ every promise kept"
 }
 
 function flow(a, b, rate, most, broken, down, labelled) {

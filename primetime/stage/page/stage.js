@@ -143,7 +143,7 @@ function share(address) {
   document.body.classList.toggle("shared", Boolean(address))
   if ($("scan").hidden === !address) return
   $("scan").hidden = !address
-  $("scan-code").src = $("large-code").src = address ? "/vote.svg" : ""
+  if (address) $("scan-code").src = $("large-code").src = "/vote.svg"
   for (const place of document.querySelectorAll(".vote-at")) place.textContent = address.slice("http:".length + 2)
 }
 
@@ -248,7 +248,7 @@ async function openNode(name) {
   section("Checks", ...(verified == null ? [element("p", "", "Not proved since this page's stage began: press P.")] : verified.length ? verified.map((broken) => element("p", "", `✕ ${broken}`)) : [element("p", "", "✓ every promise kept")]))
   if (found.services) section("Services", list(found.services.map(([unit, state]) => [unit, state === "running" ? "● running" : state])))
   if (found.shipper?.sinks) section("Shipper", list(Object.entries(found.shipper.sinks).flatMap(([sink, said]) => [[`${sink}: waiting`, number.format(said.lag_events ?? 0)], [`${sink}: shipped`, number.format(said.events ?? 0)], ...(said.last_error ? [[`${sink}: last error`, said.last_error]] : [])])))
-  if (found.figures) section("Figures", element("pre", "", found.figures.join("\n")))
+  if (found.figures) section("Figures", list(found.figures))
   if (found.log) section("End of the log", element("pre", "", found.log.join("\n")))
   $("node-body").replaceChildren(...body)
 }
