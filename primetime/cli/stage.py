@@ -16,7 +16,7 @@ from primetime.stage.accepted import Accepted
 from primetime.stage.audience import Audience
 from primetime.stage.cluster import Books, Counts, Hosts, Spools
 from primetime.stage.hands import Hands
-from primetime.stage.kept import Kept
+from primetime.stage.kept import Kept, alone
 from primetime.stage.moments import Director
 from primetime.stage.server import LOOPBACK, Server, listening, own_address
 from primetime.stage.watch import Billing, Readers, Watch
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     scale = parsed_scale(arguments.scale) if arguments.scale else SCALES[bool(topology.cloud)]
     inventory = live(topology)
     shared = (own_address() if arguments.share == "" else arguments.share) if arguments.share is not None else ""
-    with ExitStack() as sockets:
+    with alone(topology.name), ExitStack() as sockets:
         listens = [sockets.enter_context(listening(where, arguments.port)) for where in (LOOPBACK, shared) if where]
         vote_at = f"http://{shared}:{arguments.port}/vote" if shared else ""
         _serve(inventory, Billing(topology.name, topology.shows[0], scale, vote_at=vote_at), listens, console)

@@ -5,15 +5,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import threading
+from collections.abc import Iterator
 from typing import Any
 
+from primetime.drivers.nspawn import lock
 from primetime.paths import home
 
 Broken = tuple[str, str]  # what to do about it ("start", "plug"), and the node
+
+
+@contextlib.contextmanager
+def alone(topology: str) -> Iterator[None]:
+    """One stage of a topology at a time: another would mend what this one is just breaking. PrimetimeError then."""
+    folder = home() / "stage"
+    with lock.held(folder / f"{topology}.lock", f"stage -t {topology}"):
+        yield
+    with contextlib.suppress(OSError):  # others keep something there
+        folder.rmdir()
 
 
 class Kept:
@@ -44,9 +57,8 @@ class Kept:
         """The stage ends and nothing is broken."""
         with self._lock:
             self._path.unlink(missing_ok=True)
-            for folder in (self._path.parent,):
-                if not any(folder.iterdir()):
-                    folder.rmdir()
+            with contextlib.suppress(OSError):  # others keep something there
+                self._path.parent.rmdir()
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -10,7 +10,7 @@ import pytest
 
 from primetime.errors import PrimetimeError
 from primetime.stage import moments
-from primetime.stage.kept import Kept
+from primetime.stage.kept import Kept, alone
 from primetime.stage.moments import Director
 from primetime.stage.snapshot import MomentState, Proof
 from primetime.stage.watch import Billing, Watch
@@ -169,3 +169,13 @@ def test_what_is_kept_is_for_its_owner_alone_and_goes_with_the_stage(home: Path)
     kept.forget()
     assert not file.parent.exists()
     assert Kept("a-test").token != kept.token
+
+
+def test_a_topology_has_one_stage_at_a_time(home: Path) -> None:
+    with alone("a-test"), alone("another"):
+        with pytest.raises(PrimetimeError, match="`stage -t a-test`"), alone("a-test"):
+            pass
+        assert (home / "stage" / "a-test.lock").exists()
+    assert not (home / "stage").exists()
+    with alone("a-test"):
+        pass
