@@ -7,6 +7,7 @@ from pyinfra import host
 
 from roles.base.deploy import base, base_exporter
 from roles.collector.deploy import collector
+from roles.guard.deploy import guard
 from roles.hbase.deploy import hbase_master, hbase_regionserver, hbase_tables, hbase_thrift
 from roles.hdfs.deploy import hdfs_datanode, hdfs_namenode
 from roles.monitoring.deploy import monitoring
@@ -40,5 +41,7 @@ if "collector" in host.groups:
     collector()
 if "shipper" in host.groups:
     shipper()
+if "guard" in host.groups:
+    guard()
 if "monitoring" in host.groups:
     monitoring()

@@ -18,7 +18,8 @@ Progress = Callable[[str], None]
 # kind → (roles that need it, how it is made for hosts of an image: progress, image → path)
 KINDS: dict[str, tuple[tuple[str, ...], Callable[[Progress, str], Path]]] = {
     "jars": (("zookeeper", "hdfs", "hbase"), lambda progress, image: jars.ensure(progress)),
-    "shipper": (("shipper",), lambda progress, image: bundle.ensure(progress, distributions.python(image))),
+    "shipper": (("shipper",), lambda progress, image: bundle.SHIPPER.ensure(progress, distributions.python(image))),
+    "guard": (("guard",), lambda progress, image: bundle.GUARD.ensure(progress, distributions.python(image))),
 }
 
 

@@ -1,6 +1,6 @@
-"""The shipper's bundle: its code and its locked wheels in one tar, built on the machine that converges.
+"""The bundles of the programs of ours that hosts run: code and locked wheels in one tar, built where one converges.
 
-Hosts need no package index and no compiler: roles/shipper unpacks the tar and runs it with the host's Python. Called by
+Hosts need no package index and no compiler: a role unpacks the tar and runs it with the host's Python. Called by
 primetime.artifacts. The same input gives the same bytes, and the bundle's name is their version.
 """
 
@@ -16,6 +16,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from primetime import distributions
@@ -23,55 +24,74 @@ from primetime.children import bound
 from primetime.errors import PrimetimeError
 from primetime.paths import REPO, cache
 
-LOCK = REPO / "requirements" / "shipper.lock"
 PYTHON = distributions.python(distributions.DEFAULT)
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
-CODE = ("__init__.py", "errors.py", "event.py", "shipper", "hbase")  # what the shipper imports of this package
 
 Progress = Callable[[str], None]
 
 
-def ensure(progress: Progress = lambda _: None, python: str = PYTHON) -> Path:
-    """The tar for a version of Python, `shipper-<version>.tar`; built where it is not in the cache.
+@dataclass(frozen=True)
+class Bundle:
+    """A program's wheels by their lock, and its code: files and folders of this package."""
 
-    PrimetimeError when pip fails.
-    """
-    folder = cache() / "bundles"
-    tar = folder / f"shipper-{version(python)}.tar"
-    if tar.is_file():
+    name: str
+    lock: Path
+    code: tuple[str, ...]
+
+    def path(self, python: str = PYTHON) -> Path:
+        """Where its tar for a version of Python is, or will be."""
+        return cache() / "bundles" / f"{self.name}-{self.version(python)}.tar"
+
+    def ensure(self, progress: Progress = lambda _: None, python: str = PYTHON) -> Path:
+        """The tar for a version of Python; built where it is not in the cache. PrimetimeError when pip fails."""
+        tar = self.path(python)
+        folder = tar.parent
+        if tar.is_file():
+            return tar
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not tar.is_file():
+                for killed in folder.glob(".new-*"):
+                    shutil.rmtree(killed)
+                progress(f"building the {self.name}'s bundle for Python {python}")
+                with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as making:
+                    self._build(Path(making) / "tree", Path(making) / tar.name, python)
+                    (Path(making) / tar.name).rename(tar)
         return tar
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not tar.is_file():
-            for killed in folder.glob(".new-*"):
-                shutil.rmtree(killed)
-            progress(f"building the shipper's bundle for Python {python}")
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as making:
-                tree = Path(making) / "tree"
-                shutil.copytree(wheels(LOCK, python), tree)
-                for path in _sources():
-                    target = tree / "primetime" / path.relative_to(REPO / "primetime")
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(path, target)
-                pack(tree, Path(making) / tar.name)
-                (Path(making) / tar.name).rename(tar)
-    return tar
+
+    def version(self, python: str = PYTHON) -> str:
+        """It changes with the lock, the code and the Python it is for."""
+        digest = hashlib.sha256(python.encode() + self.lock.read_bytes())
+        for path in self._sources():
+            digest.update(str(path.relative_to(REPO)).encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def _build(self, tree: Path, tar: Path, python: str) -> None:
+        shutil.copytree(wheels(self.lock, python), tree)
+        for path in self._sources():
+            target = tree / "primetime" / path.relative_to(REPO / "primetime")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        pack(tree, tar)
+
+    def _sources(self) -> Iterator[Path]:
+        for name in self.code:
+            top = REPO / "primetime" / name
+            paths = [top] if top.is_file() else sorted(top.rglob("*"))
+            yield from (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
 
 
-def version(python: str = PYTHON) -> str:
-    """What names a bundle: it changes with the lock, the code and the Python it is for."""
-    digest = hashlib.sha256(python.encode() + LOCK.read_bytes())
-    for path in _sources():
-        digest.update(str(path.relative_to(REPO)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _sources() -> Iterator[Path]:
-    for name in CODE:
-        top = REPO / "primetime" / name
-        paths = [top] if top.is_file() else sorted(top.rglob("*"))
-        yield from (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
+_LOCKS = REPO / "requirements"
+SHIPPER = Bundle("shipper", _LOCKS / "shipper.lock", ("__init__.py", "errors.py", "event.py", "shipper", "hbase"))
+GUARD = Bundle(
+    "guard",
+    _LOCKS / "guard.lock",
+    (
+        *("__init__.py", "errors.py", "event.py", "guard", "shipper"),
+        *("drivers/__init__.py", "drivers/autoscaling.py", "drivers/balancing.py", "drivers/aws"),
+    ),
+)
 
 
 def wheels(lock: Path, python: str = PYTHON) -> Path:

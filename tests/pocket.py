@@ -1,7 +1,7 @@
 """EC2 in a pocket: moto holds the state, and each running instance is a host by nspawn at the address AWS gave it.
 
-moto is patched, in this process, where it never acts: an instance of a group waits at its launch until it is completed.
-A host finds its own metadata service, and runs its user-data once, as root, as cloud-init does.
+Its groups' hooks act (tests.pocket_hooks). A host finds its own metadata service, and runs its user-data once, as root,
+as cloud-init does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import subprocess
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,67 +21,28 @@ import boto3
 import pytest
 from libcloud.compute.base import Node
 from libcloud.compute.providers import get_driver
-from moto.autoscaling.models import FakeAutoScalingGroup
-from moto.autoscaling.responses import AutoScalingResponse
-from moto.core.responses import EmptyResult
 
 import primetime.drivers  # noqa: F401  (registers the driver)
+from primetime.cloud.wanted import NAME
 from tests.metadata_server import MetadataServer, metadata_server
 from tests.moto_server import REGION, running
+from tests.pocket_hooks import ENDING, Hooks, acting
 
 AWS, METADATA = "198.51.100.1", "169.254.169.254"  # outside of every network, as AWS itself is
 LOOKS_S, BOOT_S = 1.0, 900.0
 RUN = "cat > /root/user-data && chmod +x /root/user-data && env -i PATH=$PATH /root/user-data"
 
 
-@contextmanager
-def launch_hooks() -> Iterator[list[tuple[str, str, str]]]:
-    """Members begin as Pending:Wait; CONTINUE puts one into service, ABANDON ends it, and nobody takes its place.
-
-    What was said: (instance, hook, result).
-    """
-    completed: list[tuple[str, str, str]] = []
-    launch = FakeAutoScalingGroup.replace_autoscaling_group_instances
-
-    def waiting(group: Any, count_needed: int, propagated_tags: dict[str, str]) -> None:
-        before = list(group.instance_states)
-        launch(group, count_needed, propagated_tags)
-        for state in group.instance_states:
-            if state not in before:
-                state.lifecycle_state = "Pending:Wait"
-
-    def complete(self: Any) -> EmptyResult:
-        instance, result = self._get_param("InstanceId"), self._get_param("LifecycleActionResult")
-        group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
-        [state] = [each for each in group.instance_states if each.instance_id == instance]
-        if result == "CONTINUE":
-            state.lifecycle_state = "InService"
-        else:
-            group.instance_states.remove(state)
-            self.autoscaling_backend.ec2_backend.terminate_instances([instance])
-        completed.append((instance, self._get_param("LifecycleHookName"), result))
-        return EmptyResult()
-
-    def counted(group: Any) -> list[Any]:
-        return [each for each in group.instance_states if each.lifecycle_state in ("InService", "Pending:Wait")]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FakeAutoScalingGroup, "active_instances", counted)
-        patch.setattr(FakeAutoScalingGroup, "replace_autoscaling_group_instances", waiting)
-        patch.setattr(AutoScalingResponse, "complete_lifecycle_action", complete, raising=False)
-        yield completed
-
-
 @dataclass
 class Pocket:
-    """One that runs. `hosts`: instance → host; `completed`: what was said of launches."""
+    """One that runs. `hosts`: instance → host; `memory_mb`: of a host, by its machine's name in the topology."""
 
     driver: Any
     image: Any
     metadata: MetadataServer
     url: str
-    completed: list[tuple[str, str, str]]
-    memory_mb: int
+    hooks: Hooks
+    memory_mb: Callable[[str], int]
     hosts: dict[str, Node] = field(default_factory=dict)
     booted: dict[str, int] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -121,23 +82,29 @@ class Pocket:
             self._make(instance, there[instance])
         for instance in self.hosts.keys() - there.keys():
             self.driver.destroy_node(self.hosts.pop(instance))
+        for member in self.client("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"]:
+            told = self.metadata.of[there[member["InstanceId"]]["PrivateIpAddress"]]
+            ending = member["LifecycleState"] == ENDING
+            told["autoscaling/target-lifecycle-state"] = "Terminated" if ending else "InService"
 
     def _make(self, instance: str, plain: dict[str, Any]) -> None:
         address, role = plain["PrivateIpAddress"], "role"
         key = {name: "test" for name in ("AccessKeyId", "SecretAccessKey", "Token")}
         self.metadata.of[address] = {
             "instance-id": instance,
+            "placement/region": REGION,
             "iam/security-credentials/": role,
             f"iam/security-credentials/{role}": json.dumps({**key, "Expiration": "2099-01-01T00:00:00Z"}),
         }
-        size = self.driver.ex_size(self.memory_mb)
+        [called] = [tag["Value"] for tag in plain["Tags"] if tag["Key"] == NAME]
+        size = self.driver.ex_size(self.memory_mb(called))
         self.hosts[instance] = self.driver.create_node(instance, size, self.image, ex_address=address)
         self.booting.append(threading.Thread(target=self.boot, args=(instance,), daemon=True))
         self.booting[-1].start()
 
 
 @contextmanager
-def pocket(name: str, cidr: str, memory_mb: int) -> Iterator[Pocket]:
+def pocket(name: str, cidr: str, memory_mb: Callable[[str], int]) -> Iterator[Pocket]:
     """AWS that boots machines into a network of the name; the environment points to it."""
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -151,9 +118,9 @@ def pocket(name: str, cidr: str, memory_mb: int) -> Iterator[Pocket]:
         aws = stack.enter_context(running(AWS, 80))
         for variable, value in aws.environment().items():
             patch.setenv(variable, value)
-        completed = stack.enter_context(launch_hooks())
+        hooks = stack.enter_context(acting())
         metadata = stack.enter_context(metadata_server((METADATA, 80)))
-        made = Pocket(driver, image, metadata, aws.url, completed, memory_mb)
+        made = Pocket(driver, image, metadata, aws.url, hooks, memory_mb)
         reconciling = threading.Thread(target=made.reconcile, daemon=True)
         reconciling.start()
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pprint
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,5 +41,4 @@ def endpoints(region: str) -> dict[str, str]:
 
 def environment(region: str) -> dict[str, str]:
     """What primetime on a machine needs of this command's environment."""
-    given = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and value}
-    return {**given, "AWS_REGION": region}
+    return {**regions.given(), "AWS_REGION": region}

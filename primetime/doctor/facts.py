@@ -136,11 +136,10 @@ def places(topology: Topology, to_start: list[NodeSpec]) -> list[Place]:
         in_cache += IMAGE_MB + DEBS_MB
     if "jars" in wanted and not (cache() / "jars" / jars.version(jars.SOURCE)).is_dir():
         in_cache += JARS_MB
-    if (
-        "shipper" in wanted
-        and not (cache() / "bundles" / f"shipper-{bundle.version(distributions.python(topology.image))}.tar").is_file()
-    ):
-        in_cache += BUNDLE_MB
+    python = distributions.python(topology.image)
+    for each in (bundle.SHIPPER, bundle.GUARD):
+        if each.name in wanted and not each.path(python).is_file():
+            in_cache += BUNDLE_MB
     made = {record.name for record in Network(topology.name).records()}
     hosts = sum(JVM_HOST_MB if heap_mb(node) else HOST_MB for node in to_start if node.name not in made)
     return [

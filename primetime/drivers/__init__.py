@@ -5,6 +5,7 @@
 >>> driver = get_driver("nspawn")("demo")
 """
 
-from libcloud.compute.providers import set_driver
+from libcloud.compute.providers import DRIVERS
 
-set_driver("nspawn", "primetime.drivers.nspawn.driver", "NspawnNodeDriver")  # type: ignore[arg-type]
+# Not set_driver, which imports what it registers: hosts have the AWS drivers alone.
+DRIVERS["nspawn"] = ("primetime.drivers.nspawn.driver", "NspawnNodeDriver")  # type: ignore[index]

@@ -16,6 +16,23 @@ from primetime.errors import PrimetimeError
 from primetime.guard.agent import Agent, Places
 from primetime.guard.member import Member
 
+WAIT_S = 10.0
+
+
+def _region(metadata: Metadata, stop: Event) -> str:
+    """This instance's; a machine that is none waits here, and says so once."""
+    told = False
+    while not stop.is_set():
+        try:
+            if region := metadata.get("placement/region"):
+                return region.strip()
+        except PrimetimeError as error:
+            if not told:
+                logging.info("waiting: %s", error)
+            told = True
+        stop.wait(WAIT_S)
+    raise SystemExit(0)
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="primetime.guard", description="Keep an instance until its spool is shipped.")
@@ -29,7 +46,7 @@ def main() -> int:
         signal.signal(signal_, lambda *_: stop.set())
     try:
         metadata = Metadata()
-        region = metadata.get("placement/region")
+        region = _region(metadata, stop)
         member = Member(metadata, AutoScalingDriver(region=region), BalancingDriver(region=region))
         Agent(Places(options.spool, options.draining, options.status), member).run(stop)
     except PrimetimeError as error:

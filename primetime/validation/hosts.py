@@ -11,6 +11,7 @@ HOSTS: dict[str, tuple[list[str], int]] = {
     "monitoring": (["monitoring", "redis"], 320),  # with the exporters of both
     "collector": (["collector"], 512),
     "shipper": (["shipper"], 384),
+    "guard": (["collector", "shipper", "guard"], 640),
     "zookeeper": (["zookeeper"], 512),
     "hdfs": (["hdfs/namenode", "hdfs/datanode"], 1024),
     "hbase": (

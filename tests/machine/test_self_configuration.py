@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -22,6 +22,7 @@ from tests.nspawn_hosts import ssh
 from tests.pocket import Pocket, pocket
 
 NAME = "test-pocket"
+GROUP = f"{NAME}-collector"
 CONFIGURED_S = 300.0
 EVENT = {"id": "01JDFG0000000000000000000A", "show": "rehearsal", "pos_ms": 1, "user": "u", "type": "vote"}
 TOPOLOGY = f"""\
@@ -36,7 +37,14 @@ shows: [rehearsal]
 partial: true
 groups:
   cache: {{roles: [redis], size: m6i.large, cores: 1, memory_mb: 512, count: 1}}
-  collector: {{roles: [collector], size: c6i.large, cores: 1, memory_mb: 512, min: 1, max: 2, spool_gb: 20}}
+  collector:
+    roles: [collector, shipper, guard]
+    size: c6i.large
+    cores: 1
+    memory_mb: 512
+    min: 1
+    max: 2
+    spool_gb: 20
 """
 
 
@@ -55,9 +63,7 @@ class Cluster:
 
     def members(self) -> dict[str, str]:
         """Instance → what it is doing, of the collectors."""
-        return {
-            each.id: each.state for each in self.services.scaling.list_auto_scale_group_members(f"{NAME}-collector")
-        }
+        return {each.id: each.state for each in self.services.scaling.list_auto_scale_group_members(GROUP)}
 
     def machine(self, name: str) -> str:
         """The instance of a node."""
@@ -65,10 +71,22 @@ class Cluster:
 
     def wait_for(self, name: str) -> None:
         """Until a node's user-data has come to its end."""
-        instance, until = self.machine(name), time.monotonic() + CONFIGURED_S
-        while instance not in self.aws.booted:
-            assert time.monotonic() < until, f"the user-data of {name} has not come to an end"
-            time.sleep(1)
+        instance = self.machine(name)
+        self.wait_until(lambda: instance in self.aws.booted, f"the user-data of {name} has not come to an end")
+
+    @staticmethod
+    def wait_until(so: Callable[[], bool], otherwise: str) -> None:
+        until = time.monotonic() + CONFIGURED_S
+        while not so():
+            assert time.monotonic() < until, otherwise
+            time.sleep(0.2)
+
+
+def posted(address: str, port: int) -> int:
+    """What a collector answers to an event."""
+    asked = urllib.request.Request(f"http://{address}:{port}/events", json.dumps([EVENT]).encode())
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        return int(answer.status)
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +94,21 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     path = tmp_path_factory.mktemp("topology") / "t.yml"
     path.write_text(TOPOLOGY)
     # the hosts' network is wider than EC2's: its first addresses, which moto gives away, are for fixtures there
-    with pytest.MonkeyPatch.context() as patch, pocket(NAME, "10.77.0.0/23", memory_mb=768) as aws:
+    with pytest.MonkeyPatch.context() as patch, pocket(NAME, "10.77.0.0/23", memory_mb=lambda name: 768) as aws:
         patch.setenv("PRIMETIME_HOME", str(tmp_path_factory.mktemp("home")))
         bench, topology = Bench(path), load(str(path))
         cluster = Cluster(bench, aws, machines.services(topology), topology)
         bench.run("up", "--yes")
         cluster.wait_for("cache-1")
         yield cluster
-        assert bench.json("down", "--yes")["left"] == []
+        # nothing stores here, so events wait in spools
+        assert bench.json("down", "--yes", "--leave-spools")["left"] == []
 
 
 def test_members_in_service_are_those_that_have_proved_their_roles(cluster: Cluster) -> None:
     assert cluster.members()
     for instance, state in cluster.members().items():
-        assert (state, (instance, "configure", "CONTINUE") in cluster.aws.completed) == ("InService", True)
+        assert (state, (instance, "configure", "CONTINUE") in cluster.aws.hooks.completed) == ("InService", True)
         assert "every promise is kept" in cluster.log("collector", instance)
         assert ssh(cluster.aws.hosts[instance], "systemctl is-active primetime-collector").stdout.strip() == "active"
 
@@ -113,26 +132,35 @@ def test_the_controlling_machine_finds_them_reaches_them_and_proves_them(cluster
 def test_a_further_member_configures_itself_and_serves(cluster: Cluster) -> None:
     cluster.bench.run("scale", "collector", "2")
     assert list(cluster.members().values()) == ["InService", "InService"]
-    answered = []
+    every = living.inventory(cluster.topology, cluster.services).every_endpoint("collector", "http")
+    assert [posted(address, port) for address, port in every] == [204, 204]
+
+
+def test_what_waits_in_a_spool_protects_its_member_and_down_refuses(cluster: Cluster) -> None:
+    cluster.bench.run("scale", "collector", "2")
     for address, port in living.inventory(cluster.topology, cluster.services).every_endpoint("collector", "http"):
-        asked = urllib.request.Request(f"http://{address}:{port}/events", json.dumps([EVENT]).encode())
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            answered.append(answer.status)
-    assert answered == [204, 204]
+        assert posted(address, port) == 204
+    cluster.wait_until(
+        lambda: all(each.protected for each in cluster.services.scaling.list_auto_scale_group_members(GROUP)),
+        "members are not protected",
+    )
+    refused = cluster.bench.run("down", "--yes", check=False)
+    assert (refused.returncode, "has spools that are not shipped" in refused.stderr) == (1, True)
 
 
 def test_a_bundle_that_was_changed_is_refused_and_its_launch_abandoned(cluster: Cluster) -> None:
-    cluster.bench.run("scale", "collector", "2")  # one of them will go
     key = f"{names.BUNDLES}/{parcel.version(cluster.topology)}/{names.MANIFEST}"
     storage, bucket = cluster.aws.client("s3"), names.bucket(NAME, REGION, cluster.services.account)
     manifest = storage.get_object(Bucket=bucket, Key=key)["Body"].read()
     storage.put_object(Bucket=bucket, Key=key, Body=manifest.replace(b'"cached": false', b'"cached": true'))
-    instance = next(iter(cluster.members()))
+    before = cluster.members()
     try:
-        assert cluster.aws.boot(instance) != 0  # its host may go before it has said so
+        cluster.services.scaling.ex_terminate_member(next(iter(before)), shrink=False)
+        [instance] = cluster.members().keys() - before.keys()
+        cluster.wait_until(lambda: instance not in cluster.members(), f"{instance} is neither in service nor gone")
     finally:
         storage.put_object(Bucket=bucket, Key=key, Body=manifest)
-    assert cluster.aws.completed[-1] == (instance, "configure", "ABANDON") and instance not in cluster.members()
+    assert cluster.aws.hooks.completed[-1] == (instance, "configure", "ABANDON")
     assert "is not signed by the key that this machine was given: nothing of it was run" in cluster.log(
         "collector", instance
     )

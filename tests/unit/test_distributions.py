@@ -31,4 +31,6 @@ def test_an_image_that_is_no_release_runs_the_default_one(image: str, release: s
 
 
 def test_bundles_for_two_pythons_have_two_names() -> None:
-    assert bundle.version(distributions.python("bookworm")) != bundle.version(distributions.python("trixie"))
+    assert bundle.SHIPPER.version(distributions.python("bookworm")) != bundle.SHIPPER.version(
+        distributions.python("trixie")
+    )

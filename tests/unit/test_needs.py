@@ -39,6 +39,7 @@ def test_a_lost_name_node_reaches_as_far_as_the_shipper() -> None:
         "hbase/regionserver",
         "hbase/thrift",
         "shipper",
+        "guard",
     }
 
 

@@ -75,13 +75,13 @@ def test_what_there_is_not_is_answered_in_a_sentence(
     [
         (
             ["roles/redis/deploy.py"],
-            ["redis", "monitoring", "shipper"],
+            ["redis", "monitoring", "shipper", "guard"],
         ),  # one stands beside it, the other reads where it listens
-        (["templates/collector/nginx.conf.j2"], ["collector", "shipper"]),
-        (["roles/java/deploy.py"], ["shipper", "zookeeper", "hdfs", "hbase"]),
-        (["roles/hbase/tables.py"], ["shipper", "hbase"]),
-        (["roles/zookeeper/settings.py"], ["shipper", "zookeeper", "hbase"]),
-        (["jars/pom.xml"], ["shipper", "zookeeper", "hdfs", "hbase"]),
+        (["templates/collector/nginx.conf.j2"], ["collector", "shipper", "guard"]),
+        (["roles/java/deploy.py"], ["shipper", "guard", "zookeeper", "hdfs", "hbase"]),
+        (["roles/hbase/tables.py"], ["shipper", "guard", "hbase"]),
+        (["roles/zookeeper/settings.py"], ["shipper", "guard", "zookeeper", "hbase"]),
+        (["jars/pom.xml"], ["shipper", "guard", "zookeeper", "hdfs", "hbase"]),
         (["docs/changes.md", "tests/unit/test_validation.py", "README.md", ".ci/run", "Jenkinsfile"], []),
         (["templates/base/hardened.j2"], list(HOSTS)),
         (["primetime/here.py"], list(HOSTS)),

@@ -10,7 +10,7 @@ from primetime.cloud import machines
 from primetime.cloud.found import Aws
 from primetime.errors import PrimetimeError
 from tests.moto_server import Moto, moto, moto_server  # noqa: F401
-from tests.pocket import launch_hooks
+from tests.pocket_hooks import acting
 from tests.wire.test_cloud import EVENING, quiet, small_bundle  # noqa: F401
 
 GROUP = "evening-collector"
@@ -18,7 +18,7 @@ GROUP = "evening-collector"
 
 @pytest.fixture
 def services(moto: Moto, small_bundle: None) -> Iterator[Aws]:  # noqa: F811
-    with launch_hooks():
+    with acting():
         services = machines.services(EVENING)
         machines.up(services, EVENING, quiet, wait=False)
         yield services

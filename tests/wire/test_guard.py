@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from primetime import bundle
 from primetime.cloud import machines
 from primetime.cloud.found import Aws, find
 from primetime.drivers.aws.errors import Faulty, Refusal
@@ -254,13 +255,20 @@ def test_under_load_every_acknowledged_event_is_stored_when_the_pause_ends(insta
     assert refused and set(acknowledged) <= stored
 
 
-def test_the_program_runs_until_it_is_told_to_stop(instance: Instance, tmp_path: Path) -> None:
+def test_its_bundle_runs_with_nothing_but_a_plain_python_until_it_is_told_to_stop(
+    instance: Instance, tmp_path: Path
+) -> None:
     instance.metadata.paths["placement/region"] = "eu-central-1"
     instance.has_to_go()
     words = ["--spool", instance.places.spool, "--draining", instance.places.draining, "--status", tmp_path / "none"]
+    tree, python = tmp_path / "tree", shutil.which("python3", path="/usr/bin") or "python3"
+    tree.mkdir()
+    subprocess.run(["tar", "-xf", bundle.GUARD.ensure(), "-C", tree], check=True)
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "primetime.guard", *words],
-        env={**os.environ, "AWS_EC2_METADATA_SERVICE_ENDPOINT": instance.metadata.url},
+        [python, "-S", "-B", "-m", "primetime.guard", *words],
+        cwd="/",
+        env={**aws, "PYTHONPATH": str(tree), "AWS_EC2_METADATA_SERVICE_ENDPOINT": instance.metadata.url},
         stdout=subprocess.PIPE,
         text=True,
     )

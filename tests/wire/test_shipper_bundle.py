@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.shipping import Writer, event
 
 @pytest.fixture(scope="module")
 def built() -> Path:
-    return bundle.ensure()
+    return bundle.SHIPPER.ensure()
 
 
 @pytest.fixture
@@ -62,14 +63,14 @@ def test_it_ships_with_nothing_but_a_plain_python(built: Path, tmp_path: Path, r
 
 def test_two_machines_build_the_same_bytes(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRIMETIME_CACHE", str(tmp_path))
-    again = bundle.ensure()
+    again = bundle.SHIPPER.ensure()
     assert again != built
     assert (again.name, again.read_bytes()) == (built.name, built.read_bytes())
 
 
 def test_what_is_in_the_cache_is_not_built_again(built: Path) -> None:
     said: list[str] = []
-    assert (bundle.ensure(said.append), said) == (built, [])
+    assert (bundle.SHIPPER.ensure(said.append), said) == (built, [])
 
 
 def test_a_wheel_that_is_not_the_locked_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,9 +78,8 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(tmp_path: Path, monkeypat
     wrong = "0" * 64
     lock.write_text(f"async-timeout==5.0.1 --hash=sha256:{wrong}\n")
     monkeypatch.setenv("PRIMETIME_CACHE", str(tmp_path))
-    monkeypatch.setattr(bundle, "LOCK", lock)
     with pytest.raises(bundle.PrimetimeError) as refused:
-        bundle.ensure()
+        replace(bundle.SHIPPER, lock=lock).ensure()
     said = rf"async_timeout-5\.0\.1-py3-none-any\.whl: {lock} wants sha256 {wrong}, pip brought [0-9a-f]{{64}}: "
     assert re.match(said, str(refused.value))
     assert list(tmp_path.glob("bundles/*.tar")) == []

@@ -35,9 +35,9 @@ class Endpoint:
 
 def endpoint(service: str, region: str, environ: Mapping[str, str] = os.environ) -> Endpoint:
     """Where `service` (its signing name) answers: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else by the rule."""
-    given = environ.get(f"AWS_ENDPOINT_URL_{_SHORT.get(service, service.upper())}") or environ.get("AWS_ENDPOINT_URL")
-    if given:
-        return _of_url(given)
+    url = environ.get(f"AWS_ENDPOINT_URL_{_SHORT.get(service, service.upper())}") or environ.get("AWS_ENDPOINT_URL")
+    if url:
+        return _of_url(url)
     if not REGION.fullmatch(region):
         raise UsageError(f"region {region!r}: write a region's name, for example eu-central-1")
     suffix = next((suffix for begin, suffix in _SUFFIXES.items() if region.startswith(begin)), "amazonaws.com")
@@ -55,6 +55,11 @@ def _of_url(url: str) -> Endpoint:
         raise UsageError(f"AWS_ENDPOINT_URL is {url!r}: write http:// or https://, a host and a port")
     secure = parts.scheme == "https"
     return Endpoint(parts.hostname, port or (443 if secure else 80), secure)
+
+
+def given(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What the environment says of endpoints, for another machine's."""
+    return {name: value for name, value in sorted(environ.items()) if name.startswith("AWS_ENDPOINT_URL") and value}
 
 
 def default_region(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -1,0 +1,1 @@
+"""Guard: keeps an instance of EC2 until its spool is shipped."""

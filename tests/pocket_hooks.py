@@ -1,0 +1,123 @@
+"""Lifecycle hooks as EC2 carries them out, in this process's moto, which keeps them and never acts.
+
+A member waits at its launch and at its end until somebody completes that. One that is protected is not chosen when its
+group shrinks: the group waits for that to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from moto.autoscaling.exceptions import ValidationError
+from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, TerminateInstanceActivity
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import EmptyResult
+
+LAUNCHING, SERVING, ENDING = "Pending:Wait", "InService", "Terminating:Wait"
+
+
+@dataclass
+class Hooks:
+    """What was said: (instance, hook, result) of those completed, and the instance of each heartbeat."""
+
+    completed: list[tuple[str, str, str]] = field(default_factory=list)
+    heartbeats: list[str] = field(default_factory=list)
+
+
+def _active(group: Any) -> list[Any]:
+    return [each for each in group.instance_states if each.lifecycle_state in (LAUNCHING, SERVING)]
+
+
+def _waiting(self: Any) -> tuple[Any, Any]:
+    """(group, member) of a call that names a member in this pause."""
+    group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
+    for each in group.instance_states:
+        if each.instance_id == self._get_param("InstanceId") and each.lifecycle_state in (LAUNCHING, ENDING):
+            return group, each
+    raise ValidationError(f"No active Lifecycle Action found with instance ID {self._get_param('InstanceId')}")
+
+
+@contextmanager
+def acting() -> Iterator[Hooks]:
+    """While this lasts."""
+    hooks = Hooks()
+    launch, resize = FakeAutoScalingGroup.replace_autoscaling_group_instances, FakeAutoScalingGroup.set_desired_capacity
+    protect, delete = AutoScalingBackend.set_instance_protection, AutoScalingBackend.delete_auto_scaling_group
+    register = AutoScalingBackend.update_attached_target_groups
+
+    def launching(group: Any, count_needed: int, propagated_tags: dict[str, str]) -> None:
+        before = list(group.instance_states)
+        launch(group, count_needed, propagated_tags)
+        for state in group.instance_states:
+            if state not in before:
+                state.lifecycle_state = LAUNCHING
+
+    def resizing(group: Any, capacity: int | None) -> None:
+        wanted = group.min_size if capacity is None else capacity
+        free = [each for each in _active(group) if not each.protected_from_scale_in]
+        for state in free[: max(0, len(_active(group)) - wanted)]:
+            state.lifecycle_state = ENDING
+        if len(_active(group)) > wanted:
+            group.desired_capacity = wanted
+        else:
+            resize(group, wanted)
+
+    def registering(backend: Any, name: str) -> None:
+        """Members that serve, or are about to; whoever ends may leave by itself."""
+        group = backend.autoscaling_groups[name]
+        every, group.instance_states = group.instance_states, _active(group)
+        try:
+            register(backend, name)
+        finally:
+            group.instance_states = every
+
+    def protecting(backend: Any, group_name: str, *more: Any, **named: Any) -> None:
+        protect(backend, group_name, *more, **named)
+        group = backend.autoscaling_groups[group_name]
+        group.set_desired_capacity(group.desired_capacity)
+
+    def terminating(backend: Any, instance_id: str, should_decrement: bool) -> TerminateInstanceActivity:
+        states = [each for group in backend.autoscaling_groups.values() for each in group.instance_states]
+        [state] = [each for each in states if each.instance_id == instance_id]
+        group = state.auto_scaling_group
+        before = group.desired_capacity
+        state.lifecycle_state = ENDING
+        group.set_desired_capacity(before - 1 if should_decrement else before)
+        return TerminateInstanceActivity(state.instance, before)
+
+    def deleting(backend: Any, group_name: str) -> None:
+        group = backend.autoscaling_groups[group_name]
+        members, group.instance_states = [each.instance_id for each in group.instance_states], []
+        backend.ec2_backend.terminate_instances(members)
+        delete(backend, group_name)
+
+    def complete(self: Any) -> EmptyResult:
+        group, state = _waiting(self)
+        instance, result = state.instance_id, self._get_param("LifecycleActionResult")
+        if state.lifecycle_state == LAUNCHING and result == "CONTINUE":
+            state.lifecycle_state = SERVING
+        else:
+            group.instance_states.remove(state)
+            self.autoscaling_backend.ec2_backend.terminate_instances([instance])
+        hooks.completed.append((instance, self._get_param("LifecycleHookName"), result))
+        return EmptyResult()
+
+    def heartbeat(self: Any) -> EmptyResult:
+        hooks.heartbeats.append(_waiting(self)[1].instance_id)
+        return EmptyResult()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeAutoScalingGroup, "active_instances", _active)
+        patch.setattr(FakeAutoScalingGroup, "replace_autoscaling_group_instances", launching)
+        patch.setattr(FakeAutoScalingGroup, "set_desired_capacity", resizing)
+        patch.setattr(AutoScalingBackend, "update_attached_target_groups", registering)
+        patch.setattr(AutoScalingBackend, "set_instance_protection", protecting)
+        patch.setattr(AutoScalingBackend, "terminate_instance", terminating)
+        patch.setattr(AutoScalingBackend, "delete_auto_scaling_group", deleting)
+        patch.setattr(AutoScalingResponse, "complete_lifecycle_action", complete, raising=False)
+        patch.setattr(AutoScalingResponse, "record_lifecycle_action_heartbeat", heartbeat, raising=False)
+        yield hooks

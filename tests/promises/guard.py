@@ -1,0 +1,23 @@
+"""How the promises of the guard are broken."""
+
+from tests.promises.breaking import CONVERGED, Break, changed, mode, overridden
+
+UNIT = "/etc/systemd/system/primetime-guard.service"
+
+BREAKS = {
+    "it runs as the collector's user": overridden("primetime-guard", "printf '%s\\n' User=nobody Group=nogroup"),
+    "it sees what waits in the spool": Break(
+        "chmod o-rwx,u-rwx /var/spool/primetime",
+        "chmod 2770 /var/spool/primetime",
+        ("collector: *",),
+    ),
+    "it sees what the shipper cannot ship": mode("/run/primetime-shipper", "700", "755"),
+    "it may make the collector drain": mode("/run/primetime-collector", "500", "755"),
+    "is as converged": changed(
+        UNIT,
+        "$ a # by hand",
+        f"guard: {CONVERGED}Write the guard's unit",
+        f"guard: {CONVERGED}Read the guard's changed unit",
+        f"guard: {CONVERGED}Restart the guard on its new bundle or unit",
+    ),
+}
