@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +14,7 @@ from primetime.drivers.autoscaling import AutoScalingDriver, LifecycleHook, Sche
 from primetime.drivers.balancing import BalancingDriver
 from primetime.drivers.ec2 import USER_DATA_BYTES, Ec2Driver, LaunchTemplate
 from primetime.errors import UsageError
+from primetime.paths import REPO
 from tests.aws_wire import Wire
 
 GROUP = "production-collector"
@@ -123,3 +126,9 @@ def test_user_data_that_ec2_would_refuse_is_refused_here(wire: Wire) -> None:
     with pytest.raises(UsageError, match="user-data of 16385 bytes: EC2 takes 16384"):
         ec2.ex_create_launch_template("n", {"UserData": "x" * (USER_DATA_BYTES + 1)})
     assert wire.sent == []
+
+
+def test_a_plan_brings_no_paramiko_in_and_leaves_it_to_others() -> None:
+    said = "import sys, primetime.cloud.machines; print('paramiko' in sys.modules); import paramiko; paramiko.SSHClient"
+    done = subprocess.run([sys.executable, "-c", said], cwd=REPO, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
