@@ -48,6 +48,11 @@ def network() -> list[str]:
     return [str(host.data.network), *map(str, host.data.controllers)]
 
 
+def spool_volume() -> str:
+    """The volume that this host's spool is on; empty where it is a folder of its disk."""
+    return str(host.data.spool_volume)
+
+
 def name() -> str:
     """This host's node name, which every host resolves."""
     return str(host.data.node_name)

@@ -30,6 +30,7 @@ class Located:
     known_hosts: str
     ssh_config: str
     reached_at: str = ""  # where ssh finds it, if not at its address
+    spool_volume: str = ""  # on EC2: the volume that its spool is on
     image_root: str = ""  # the folder that its file system began as, where the provider has it on this machine
 
 
@@ -82,6 +83,7 @@ class Inventory:
             "node_name": node.name,
             "address": where.address,
             "image_root": where.image_root,
+            "spool_volume": where.spool_volume,
             "memory_mb": node.memory_mb,
             "heap_mb": heap_mb(node),
             "cluster": self.cluster,

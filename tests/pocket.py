@@ -1,7 +1,8 @@
 """EC2 in a pocket: moto holds the state, and each running instance is a host by nspawn at the address AWS gave it.
 
 Its groups' hooks act (tests.pocket_hooks). A host finds its own metadata service, and runs its user-data once, as root,
-as cloud-init does.
+as cloud-init does. A spool's volume is a file of this machine behind a loop device, which is in the host that it is
+attached to under the name that udev would give it.
 """
 
 from __future__ import annotations
@@ -10,27 +11,41 @@ import base64
 import contextlib
 import json
 import subprocess
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from libcloud.compute.base import Node
 from libcloud.compute.providers import get_driver
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2 import ec2_backends
 
 import primetime.drivers  # noqa: F401  (registers the driver)
-from primetime.cloud.wanted import NAME
+from primetime.cloud.names import SPOOL_DEVICE
+from primetime.cloud.wanted import NAME, OWNER
 from tests.metadata_server import MetadataServer, metadata_server
 from tests.moto_server import REGION, running
 from tests.pocket_hooks import ENDING, Hooks, acting
 
 AWS, METADATA = "198.51.100.1", "169.254.169.254"  # outside of every network, as AWS itself is
 LOOKS_S, BOOT_S = 1.0, 900.0
+VOLUME_BYTES = 256 << 20
 RUN = "cat > /root/user-data && chmod +x /root/user-data && env -i PATH=$PATH /root/user-data"
+
+_PLUG = "test -b {device} || mknod {device} b 7 {number}; mkdir -p /dev/disk/by-id; ln -sf {device} {link}"
+
+
+def _named(volume: str, device: str) -> dict[str, str]:
+    """Under which name udev shows a volume, and the number of its loop device."""
+    name = f"nvme-Amazon_Elastic_Block_Store_{volume.replace('-', '')}"
+    return {"link": f"/dev/disk/by-id/{name}", "number": device.removeprefix("/dev/loop")}
 
 
 @dataclass
@@ -47,6 +62,9 @@ class Pocket:
     booted: dict[str, int] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
     booting: list[threading.Thread] = field(default_factory=list)
+    disks: Path = Path()
+    devices: dict[str, str] = field(default_factory=dict)  # volume → loop device
+    plugged: dict[str, str] = field(default_factory=dict)  # volume → the instance that shows it
 
     def client(self, service: str) -> Any:
         """AWS, as another client sees it."""
@@ -57,6 +75,7 @@ class Pocket:
         said = self.client("ec2").describe_instance_attribute(InstanceId=instance, Attribute="userData")
         node = self.hosts[instance]
         self.driver.ex_wait_for_ssh([node])
+        self.plug(instance)
         done = subprocess.run(
             ["ssh", "-F", node.extra["ssh_config"], node.name, RUN],
             input=base64.b64decode(said["UserData"]["Value"]).decode(),
@@ -66,6 +85,11 @@ class Pocket:
         self.booted[instance] = done.returncode
         return done.returncode
 
+    def take_volumes(self) -> None:
+        """At the end of all."""
+        for device in self.devices.values():
+            subprocess.run(["losetup", "--detach", device], check=True)
+
     def reconcile(self) -> None:
         """A host for each running instance, none for any other; until it is told to end."""
         while not self.ended.wait(LOOKS_S):
@@ -73,6 +97,37 @@ class Pocket:
                 self._reconcile()
             except Exception:  # told, and tried again: a thread that dies would be waited for in vain
                 traceback.print_exc()
+
+    def plug(self, instance: str) -> None:
+        """Show a host the volumes that are attached to its instance, and no other."""
+        attached = [{"Name": "attachment.instance-id", "Values": [instance]}]
+        mine = [each["VolumeId"] for each in self.client("ec2").describe_volumes(Filters=attached)["Volumes"]]
+        for volume in [each for each in mine if each in self.devices and self.plugged.get(each) != instance]:
+            self.shell(instance, _PLUG.format(device=self.devices[volume], **_named(volume, self.devices[volume])))
+            self.plugged[volume] = instance
+        for volume in [each for each, where in self.plugged.items() if where == instance and each not in mine]:
+            self.shell(instance, f"rm -f {_named(volume, '')['link']} {self.devices[volume]}")
+            del self.plugged[volume]
+
+    def shell(self, instance: str, command: str) -> str:
+        """Standard output of a command on an instance's host."""
+        node = self.hosts[instance]
+        words = ["ssh", "-F", node.extra["ssh_config"], node.name, command]
+        return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
+
+    def _give_disk(self, instance: str, plain: dict[str, Any]) -> None:
+        """A disk for the volume that its launch template asks for, which outlives it: moto reads `false` as true."""
+        blocks = ec2_backends[DEFAULT_ACCOUNT_ID][REGION].get_instance(instance).block_device_mapping
+        if SPOOL_DEVICE not in blocks:
+            return
+        volume = blocks[SPOOL_DEVICE].volume_id
+        blocks[SPOOL_DEVICE].delete_on_termination = False
+        tags = [each for each in plain["Tags"] if each["Key"] in (OWNER, NAME, "Name")]
+        self.client("ec2").create_tags(Resources=[volume], Tags=tags)
+        with (self.disks / volume).open("wb") as file:
+            file.truncate(VOLUME_BYTES)
+        command = ["losetup", "-f", "--show", self.disks / volume]
+        self.devices[volume] = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def _reconcile(self) -> None:
         states = [{"Name": "instance-state-name", "Values": ["running"]}]
@@ -82,6 +137,10 @@ class Pocket:
             self._make(instance, there[instance])
         for instance in self.hosts.keys() - there.keys():
             self.driver.destroy_node(self.hosts.pop(instance))
+            for volume in [each for each, where in self.plugged.items() if where == instance]:
+                del self.plugged[volume]
+        for instance in self.hosts.keys() & self.booted.keys():
+            self.plug(instance)
         for member in self.client("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"]:
             told = self.metadata.of[there[member["InstanceId"]]["PrivateIpAddress"]]
             ending = member["LifecycleState"] == ENDING
@@ -97,6 +156,7 @@ class Pocket:
             f"iam/security-credentials/{role}": json.dumps({**key, "Expiration": "2099-01-01T00:00:00Z"}),
         }
         [called] = [tag["Value"] for tag in plain["Tags"] if tag["Key"] == NAME]
+        self._give_disk(instance, plain)
         size = self.driver.ex_size(self.memory_mb(called))
         self.hosts[instance] = self.driver.create_node(instance, size, self.image, ex_address=address)
         self.booting.append(threading.Thread(target=self.boot, args=(instance,), daemon=True))
@@ -120,7 +180,9 @@ def pocket(name: str, cidr: str, memory_mb: Callable[[str], int]) -> Iterator[Po
             patch.setenv(variable, value)
         hooks = stack.enter_context(acting())
         metadata = stack.enter_context(metadata_server((METADATA, 80)))
-        made = Pocket(driver, image, metadata, aws.url, hooks, memory_mb)
+        disks = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="primetime-volumes-")))
+        made = Pocket(driver, image, metadata, aws.url, hooks, memory_mb, disks=disks)
+        stack.callback(made.take_volumes)
         reconciling = threading.Thread(target=made.reconcile, daemon=True)
         reconciling.start()
         try:

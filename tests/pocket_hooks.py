@@ -92,7 +92,8 @@ def acting() -> Iterator[Hooks]:
     def deleting(backend: Any, group_name: str) -> None:
         group = backend.autoscaling_groups[group_name]
         members, group.instance_states = [each.instance_id for each in group.instance_states], []
-        backend.ec2_backend.terminate_instances(members)
+        if members:
+            backend.ec2_backend.terminate_instances(members)
         delete(backend, group_name)
 
     def complete(self: Any) -> EmptyResult:

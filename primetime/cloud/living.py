@@ -12,6 +12,7 @@ from typing import Any
 
 from primetime.cloud import ways
 from primetime.cloud.found import NODE, Aws, aws
+from primetime.cloud.names import SPOOL_DEVICE
 from primetime.cloud.wanted import NAME, OWNER, cloud_of
 from primetime.cloud.ways import Way
 from primetime.drivers.aws.wire import untagged
@@ -32,6 +33,8 @@ class Machine:
     group: str
     address: str
     public: str
+    zone: str = ""
+    spool: str = ""  # the volume that its spool is on
 
 
 def machines(services: Aws, topology: Topology) -> list[Machine]:
@@ -47,7 +50,16 @@ def _machine(plain: Mapping[str, Any]) -> Machine:
     name = tags.get(NODE) or f"{tags[NAME]}-{plain['instanceId']}"
     group = name.rpartition("-")[0] if NODE in tags else tags[NAME]
     public = plain.get("ipAddress") or ""
-    return Machine(plain["instanceId"], name, group, plain["privateIpAddress"], public)
+    zone = plain["placement"]["availabilityZone"]
+    return Machine(plain["instanceId"], name, group, plain["privateIpAddress"], public, zone, attached(plain))
+
+
+def attached(plain: Mapping[str, Any]) -> str:
+    """The volume that an instance, as it is described, has its spool on; empty when it has none."""
+    for each in plain.get("blockDeviceMapping") or []:
+        if each["deviceName"] == SPOOL_DEVICE and each.get("ebs"):
+            return str(each["ebs"]["volumeId"])
+    return ""
 
 
 def inventory(topology: Topology, services: Aws | None = None, here: bool = False) -> Inventory:
@@ -59,7 +71,8 @@ def inventory(topology: Topology, services: Aws | None = None, here: bool = Fals
     reached = {each.name: _reached(cloud, each) for each in found}
     way = Way("", "", "") if here else ways.to(services, topology, found, reached)
     located = {
-        each.name: Located(each.address, way.key, way.known_hosts, way.config, reached[each.name]) for each in found
+        each.name: Located(each.address, way.key, way.known_hosts, way.config, reached[each.name], each.spool)
+        for each in found
     }
     coming = {
         group: cloud.network for each in cloud.groups if each.scales for group in inventory_groups(list(each.roles))

@@ -187,7 +187,7 @@ def template(topology: Topology, cloud: Cloud, group: CloudGroup) -> dict[str, A
     volumes = [{"DeviceName": "/dev/xvda", "Ebs": root}]
     if group.spool_gb:
         spool = {"VolumeType": "gp3", "VolumeSize": group.spool_gb, "Encrypted": True, "DeleteOnTermination": False}
-        volumes.append({"DeviceName": "/dev/sdf", "Ebs": spool})
+        volumes.append({"DeviceName": names.SPOOL_DEVICE, "Ebs": spool})
     tags = [{"Key": key, "Value": value} for key, value in owned(topology, group.name).items()]
     return {
         "ImageId": topology.image,

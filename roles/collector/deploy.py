@@ -7,6 +7,7 @@ from primetime import here
 from primetime.operations import system_group, system_user
 from primetime.pending import reload_due, restart_due
 from roles.collector.settings import Collector
+from roles.collector.volume import SERVICE, mount_spool
 
 CONF = "/etc/primetime/collector"
 RUN = "/run/primetime-collector"  # made by the unit, in memory: nothing of nginx's own lies on the spool's disk
@@ -24,6 +25,8 @@ def collector() -> None:
     systemd.service(name="Stop the distribution's nginx", service="nginx", running=False)
     system_group(name="Make the group that shares the spool", group="primetime-spool")
     system_user(name="Make the collector's user", user="collector")
+    if here.spool_volume():
+        mount_spool(settings)
     files.directory(
         name="Make the spool: its files belong to the group that the shipper is in",
         path=settings.spool_path,
@@ -67,6 +70,7 @@ def collector() -> None:
         mode="644",
         collector=settings,
         config=f"{CONF}/nginx.conf",
+        after=f"{SERVICE}.service" if here.spool_volume() else "",
     )
     systemd.daemon_reload(name="Read the collector's changed unit", _if=reload_due("primetime-collector", unit))
     systemd.service(

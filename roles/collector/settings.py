@@ -16,10 +16,13 @@ class Collector:
     group: ClassVar[str] = "collector"
     services: ClassVar[tuple[str, ...]] = ("primetime-collector",)
     # libluajit2 by name: apt may otherwise choose a LuaJIT that this Lua module does not work with
-    packages: ClassVar[tuple[str, ...]] = ("nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit2-5.1-2")
+    packages: ClassVar[tuple[str, ...]] = (
+        *("nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit2-5.1-2"),
+        "e2fsprogs",  # makes the file system of a spool that is a volume
+    )
     # there OpenResty's LuaJIT has taken the other one's place and name
     packages_on: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "trixie": ("nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit-5.1-2"),
+        "trixie": ("nginx", "libnginx-mod-http-lua", "lua-resty-core", "libluajit-5.1-2", "e2fsprogs"),
     }
 
     # a burst's connections wait here until a worker takes them; below nginx's own backlog the kernel would cut that

@@ -74,6 +74,11 @@ def test_the_spool_is_the_collector_s_and_open_to_its_group(host: Any, node: Any
     assert (spool.user, spool.group, oct(spool.mode)) == ("collector", "primetime-spool", "0o2770")
 
 
+def test_the_spool_is_on_the_volume_that_was_made_for_it(host: Any, node: Any) -> None:
+    mounted = host.run("findmnt -n -o FSTYPE %s", node.mine(Collector).spool_path).stdout.strip()
+    assert mounted == ("ext4" if node.data["spool_volume"] else "")
+
+
 def test_the_spool_has_a_ulid(host: Any, node: Any) -> None:
     ulid = host.file(f"{node.mine(Collector).spool_path}/spool.ulid").content_string
     assert ULID.fullmatch(ulid.removesuffix("\n"))

@@ -39,6 +39,7 @@ BREAKS = {
         "systemctl restart primetime-collector",
         ("collector: primetime-collector may open as many files as it asks for",),
     ),
+    "the spool is on the volume that was made for it": Break(f"mount --bind {SPOOL} {SPOOL}", f"umount {SPOOL}"),
     "the spool is the collector's and open to its group": mode(
         SPOOL, "2775", "2770", f"collector: {CONVERGED}Make the spool: *", f"shipper: {CONVERGED}Make the spool where *"
     ),

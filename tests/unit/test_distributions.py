@@ -16,7 +16,7 @@ def test_what_is_proved_is_what_hosts_can_be_made_of() -> None:
 
 def test_a_package_has_the_name_that_the_release_gives_it() -> None:
     assert "libluajit2-5.1-2" in packages(["collector"], "bookworm")
-    assert packages(["collector"], "trixie")[-1] == "libluajit-5.1-2"
+    assert "libluajit-5.1-2" in packages(["collector"], "trixie")
     assert packages(["zookeeper", "hdfs"], "jammy") == ("openjdk-17-jre-headless",)
 
 
