@@ -13,7 +13,6 @@ from primetime import artifacts
 from primetime.doctor.host import memory_available_mb
 from primetime.drivers.nspawn import images, leftovers, lock
 from primetime.drivers.nspawn.state import Network
-from primetime.paths import RUN
 from primetime.topology import inventory_groups
 from primetime.validation import case as one
 from primetime.validation.case import Case, Outcome
@@ -28,7 +27,7 @@ Progress = Callable[[str], None]
 @contextmanager
 def alone(prefix: str) -> Iterator[None]:
     """One run of a prefix at a time: PrimetimeError naming the other."""
-    with lock.held(RUN / f"{prefix}.validating", "validate"):
+    with lock.held(Network(f"{prefix}-all").command_lock, "validate"):  # `down` removes one that a killed run left
         yield
 
 
