@@ -46,6 +46,7 @@ def test_the_same_vote_sent_again_is_the_same_bytes() -> None:
         ),
         *(body(choice="e"), body(choice=["a"]), body(choice=None), body(pos_ms=0), body(pos_ms=True), body(pos_ms=1e9)),
         body(pos_ms=86_400_001),
+        body(pos_ms=BEGINS_MS + 0.5),
     ],
 )
 def test_what_is_no_vote_goes_nowhere(bad: bytes) -> None:

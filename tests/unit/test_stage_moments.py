@@ -12,7 +12,7 @@ from primetime.errors import PrimetimeError
 from primetime.stage import moments
 from primetime.stage.kept import Kept, alone
 from primetime.stage.moments import Director
-from primetime.stage.snapshot import MomentState, Proof
+from primetime.stage.snapshot import MomentState, Proof, Snapshot
 from primetime.stage.watch import Billing, Watch
 from tests.stage import FakeHands, Told
 from tests.waiting import wait_for
@@ -118,6 +118,17 @@ def test_a_moment_that_fails_says_why_and_is_mended(director: Director, monkeypa
     assert failed.state == "failed"
     assert "collector-1 takes traffic" in failed.line
     assert director.kept.broken == []
+
+
+def test_a_moment_that_fails_before_it_has_mended_is_mended(director: Director) -> None:
+    def lost() -> Snapshot:
+        raise PrimetimeError("the numbers are gone")
+
+    director.snapshot = lost
+    director.begin("unplug")
+    failed = ended(director, "unplug")
+    assert (failed.state, failed.line) == ("failed", "the numbers are gone")
+    assert did(director) == ["unplug store-1", "plug store-1"]
 
 
 def test_one_fault_at_a_time_and_a_burst_beside_it(director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
