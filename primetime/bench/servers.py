@@ -140,7 +140,8 @@ def collector(core: int | None, **overrides: Any) -> Iterator[Server]:
     with folder() as root:
         spool = root / "spool"
         spool.mkdir()
-        settings = replace(Collector(), **{"workers": 1, "port": free_port(), "spool_path": str(spool), **overrides})
+        ports = {"port": free_port(), "metrics_port": free_port()}
+        settings = replace(Collector(), **{"workers": 1, "spool_path": str(spool), **ports, **overrides})
         render(root, settings, [SHOW])
         with _nginx(root, spool, settings.port, core) as server:
             yield server

@@ -29,6 +29,7 @@ class Collector:
     sysctls: ClassVar[Mapping[str, int]] = {"net.core.somaxconn": 4096, "net.ipv4.tcp_max_syn_backlog": 4096}
 
     port: int = 8080
+    metrics_port: int = 9145
     workers: int = 2  # one per core that accepting may have; 0: as many as the host has
     worker_connections: int = 16_384  # 20,000 phones fit into two workers, shared unevenly too
     open_files: int = 65_536  # a container may clamp this to 20,000; one worker's connections still fit
@@ -50,7 +51,16 @@ class Collector:
     cpu_weight: int = 1000  # the same between control groups; systemd's default is 100
 
     def exposes(self) -> list[Endpoint]:
-        return [Endpoint("http", self.port, open_to=["public", "controller"], protocol="http")]
+        return [
+            Endpoint("http", self.port, open_to=["public", "controller"], protocol="http"),
+            Endpoint(
+                "metrics",
+                self.metrics_port,
+                open_to=["monitoring", "controller"],
+                protocol="http",
+                scrape="/metrics",
+            ),
+        ]
 
 
 SETTINGS = (Collector,)

@@ -1,9 +1,12 @@
 """What the collector promises beyond running and listening. Nothing here writes an event."""
 
 import http.client
+import time
+from collections.abc import Callable
 from typing import Any
 
 from primetime.event import ULID
+from primetime.verify.samples import samples
 from roles.collector.settings import Collector
 
 GROUP = "collector"
@@ -42,6 +45,32 @@ def test_it_knows_the_declared_shows_only(node: Any) -> None:
     for show in node.data["shows"]:  # refused after the show was accepted, so nothing is stored
         status, text = _ask(node, "POST", "/events", (event % show).replace("}]", ',"pos_ms":0}]'))
         assert (status, text.split(" (")[0]) == (400, "event 0 has id, show or pos_ms twice")
+
+
+def _told(node: Any) -> dict[str, float]:
+    return samples(node.address, node.mine(Collector).metrics_port)
+
+
+def _comes_true(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_its_metrics_count_what_it_answers(node: Any) -> None:
+    counted = 'primetime_collector_requests_total{route="other",code="404"}'
+    before = _told(node).get(counted, 0)
+    assert _ask(node, "GET", "/verify")[0] == 404
+    assert _comes_true(lambda: _told(node).get(counted, 0) > before)
+
+
+def test_its_metrics_know_the_spool(node: Any) -> None:
+    looked = "primetime_collector_spool_looked_timestamp_seconds"
+    before = _told(node).get(looked, 0)
+    assert _comes_true(lambda: _told(node).get(looked, 0) > before)
 
 
 def test_its_configuration_is_valid(host: Any) -> None:

@@ -22,6 +22,12 @@ BREAKS = {
         RESTART,
         reload=RELOAD,
     ),
+    "its metrics count what it answers": changed(
+        f"{CONF}/lua/collector/counters.lua", "s/up(requests.route., ngx.status)//", *LUA, reload=RELOAD
+    ),
+    "its metrics know the spool": changed(
+        f"{CONF}/lua/collector/lookout.lua", "s/^    looking = true$/    do return end/", *LUA, reload=RELOAD
+    ),
     "its configuration is valid": changed(f"{CONF}/nginx.conf", "$ a nonsense;", *NGINX),
     "it has as many workers as declared": changed(
         f"{CONF}/nginx.conf", "s/^worker_processes .*/worker_processes 1;/", *NGINX, reload=RELOAD

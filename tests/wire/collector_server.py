@@ -256,6 +256,7 @@ def collector(spool: Path | None = None, **overrides: Any) -> Iterator[Server]:
         "worker_connections": 512,
         "segment_mb": 1,
         "port": free_port(),
+        "metrics_port": free_port(),
         "spool_path": str(spool),
     }
     settings = replace(Collector(), **small | overrides)

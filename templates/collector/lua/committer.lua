@@ -6,6 +6,7 @@
 local semaphore = require "ngx.semaphore"
 local clock = require "collector.clock"
 local config = require "collector.config"
+local counters = require "collector.counters"
 local disk = require "collector.disk"
 local groups = require "collector.group"
 local keeper = require "collector.keeper"
@@ -75,6 +76,7 @@ local function look_whether_draining()
 end
 
 local function commit(group)
+    local began = clock.exact()
     busy_since = clock.now()
     local ran, stored, problem = pcall(write, group)
     if not ran then
@@ -86,6 +88,11 @@ local function commit(group)
         keeper.report(problem)
     end
     busy_since = nil
+    if ran and stored then
+        counters.committed(group, clock.exact() - began)
+    else
+        counters.failed()
+    end
     groups.finish(group, ran and stored, problem)
 end
 

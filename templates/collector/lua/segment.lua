@@ -5,6 +5,7 @@
 local ffi = require "ffi"
 local posix = require "collector.posix"
 local slot = require "collector.slot"
+local survey = require "collector.survey"
 
 local C = ffi.C
 
@@ -20,17 +21,6 @@ local function path_of(spool, ulid, worker, number)
     return ("%s/%s-w%02d-%010d"):format(spool, ulid, worker, number)
 end
 
--- What the spool takes on disk. Reserved space counts: the budget is never overrun, however fast events come.
-local function usage(spool)
-    local names, problem = posix.names(spool)
-    if not names then return nil, problem end
-    local total = 0
-    for _, name in ipairs(names) do
-        if name ~= ".." then total = total + (posix.stat(spool .. "/" .. name) or 0) end
-    end
-    return total
-end
-
 local function fill(fd, number, reserve)
     local ok, problem = posix.lock(fd) -- held from birth: a reader never sees an open segment without its lock
     if ok then ok, problem = posix.reserve(fd, reserve) end
@@ -43,7 +33,7 @@ end
 function M.prepare(spool, worker, number, reserve, budget)
     local path = next_path(spool, worker)
     posix.unlink(path) -- one that a killed worker has left
-    local used, unknown = usage(spool)
+    local used, unknown = survey.usage(spool)
     if not used then return nil, unknown end
     if used + reserve > budget then
         return nil, ("the spool has reached its budget of %d MB"):format(budget / 1048576)
