@@ -14,7 +14,7 @@ from primetime.errors import PrimetimeError
 class Config:
     """/etc/primetime/shipper/shipper.toml. An empty `redis_host` means: there is no Redis to count in.
 
-    `redis_password` is the file that has it, read at each login.
+    `redis_password` is the file that has it, read at each login. An empty `metrics_address`: nobody is told metrics.
     """
 
     spool: Path
@@ -36,6 +36,8 @@ class Config:
     redis_waits_s: float
     poll_active_ms: int
     poll_idle_ms: int
+    metrics_address: str
+    metrics_port: int
 
 
 def load(path: Path) -> Config:

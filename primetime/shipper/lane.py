@@ -71,6 +71,7 @@ class Lane:
         self._failing_since: float | None = None
         self._last_error: str | None = None
         self._retries = 0
+        self._last_batch_ms: int | None = None
         self._reported_s = float("-inf")
 
     def run(self, stop: Event, batch_events: int, supervisor: int) -> None:
@@ -91,6 +92,8 @@ class Lane:
         if self._failing_since is not None:
             log.info("works again after %.1f s", time.monotonic() - self._failing_since)
         self._failures, self._failing_since = 0, None
+        if events:
+            self._last_batch_ms = time.time_ns() // 1_000_000
         self._behind = events >= batch_events
         if self._behind:
             return 0
@@ -113,5 +116,10 @@ class Lane:
             return
         self._reported_s = time.monotonic()
         failing_s = 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
-        content = {"failing_s": round(failing_s, 1), "retries": self._retries, "last_error": self._last_error}
+        content = {
+            "failing_s": round(failing_s, 1),
+            "retries": self._retries,
+            "last_error": self._last_error,
+            "last_batch_ms": self._last_batch_ms,
+        }
         reports.write(self._file, {**self._sink.report(), **content, "behind": self._behind})

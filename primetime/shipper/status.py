@@ -1,4 +1,4 @@
-"""The shipper's status: per sink how far it lags and what went wrong, for `verify`, monitoring and people.
+"""The shipper's status: per sink how far it lags and what went wrong, for `verify`, metrics.py and people.
 
 Written by the supervisor every second, whatever the sinks are doing.
 """
@@ -11,11 +11,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from primetime.shipper.record import LINE_MAX, head
+from primetime.shipper.record import LINE_MAX, Head, head
 from primetime.shipper.reports import REDIS
 from primetime.shipper.spool import Kind, SegmentId, Spool
 
 _SUMS = ("batches", "events", "dead_letters", "resent", "retries")
+_NEAR = 1024 * 1024  # how far the header of the next record is looked for
 
 
 def compose(spool: Spool, lanes: Mapping[str, dict[str, Any]], **supervisor: Any) -> dict[str, Any]:
@@ -28,12 +29,16 @@ def compose(spool: Spool, lanes: Mapping[str, dict[str, Any]], **supervisor: Any
         sinks["redis"] = {**_lag(spool, found, _redis_offsets(found, redis)), **_merged(redis)}
     else:
         sinks["redis"] = {"disabled": True}
-    return {"at_ms": time.time_ns() // 1_000_000, "segments": len(found), **supervisor, "sinks": sinks}
+    counted = {lane: {key: report[key] for key in _SUMS if key in report} for lane, report in lanes.items()}
+    spool_bytes = sum(_on_disk(spool, segment) for segment in found)
+    about = {"at_ms": time.time_ns() // 1_000_000, "segments": len(found), "spool_bytes": spool_bytes}
+    return {**about, **supervisor, "sinks": sinks, "lanes": counted}
 
 
 def _merged(reports: list[dict[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {key: sum(report.get(key, 0) for report in reports) for key in _SUMS}
     merged["failing_s"] = max((report.get("failing_s", 0) for report in reports), default=0)
+    merged["last_batch_ms"] = max((report.get("last_batch_ms") or 0 for report in reports), default=0) or None
     merged["last_error"] = next((report["last_error"] for report in reports if report.get("last_error")), None)
     merged["kept"] = {segment: reason for report in reports for segment, reason in report.get("kept", {}).items()}
     return merged
@@ -63,12 +68,28 @@ def _lag(spool: Spool, found: Mapping[SegmentId, Kind], offsets: Mapping[Segment
     for segment, offset in offsets.items():
         with contextlib.suppress(FileNotFoundError), spool.opened(segment) as fd:
             behind = max(0, _written_end(fd, offset, found[segment]) - offset)
-            first = head(os.pread(fd, LINE_MAX, offset)) if behind else None
+            first = _first(fd, offset) if behind else None
             lag_bytes += behind
             if first:
                 lag_events += max(1, behind * first.events // first.payload_bytes)
                 oldest_ms = min(oldest_ms, first.received_ms)
     return {"lag_bytes": lag_bytes, "lag_events": lag_events, "lag_seconds": round((now_ms - oldest_ms) / 1000, 1)}
+
+
+def _first(fd: int, offset: int) -> Head | None:
+    """The record that begins at `offset`. Redis' position may lie inside one: then the next, received a moment later;
+    and when none is near, the segment's first, received up to a segment's age before."""
+    if found := head(os.pread(fd, LINE_MAX, offset)):
+        return found
+    near = os.pread(fd, _NEAR, offset)
+    return head(near[near.find(b"\nP1 ") + 1 :][:LINE_MAX]) or head(os.pread(fd, LINE_MAX, 0))
+
+
+def _on_disk(spool: Spool, segment: SegmentId) -> int:
+    """What a segment takes, its reserved space included."""
+    with contextlib.suppress(FileNotFoundError), spool.opened(segment) as fd:
+        return os.fstat(fd).st_blocks * 512
+    return 0
 
 
 def _written_end(fd: int, offset: int, kind: Kind) -> int:

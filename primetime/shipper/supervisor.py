@@ -1,4 +1,5 @@
-"""The shipper's first process: starts a process per lane, closes dead writers' segments, writes the status.
+"""The shipper's first process: starts a process per lane and one that tells metrics, closes dead writers' segments,
+writes the status.
 
 It touches neither HBase nor Redis, so that it answers whatever happens to them.
 """
@@ -10,13 +11,15 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
 from threading import Event
 from typing import Any
 
 from primetime.hbase.direct import DirectHbase
-from primetime.shipper import reports, status
+from primetime.shipper import exporter, reports, status
 from primetime.shipper.config import Config
 from primetime.shipper.hbase_sink import HbaseSink
 from primetime.shipper.lane import Courtesy, Lane, Sink
@@ -31,14 +34,16 @@ STATUS_EVERY_S = 1.0
 STOP_WITHIN_S = 5.0  # a put may hold a lane for longer; it is done again at the next start
 RESTART_MOST_S = 30.0
 STATUS = "status.json"
+METRICS = "metrics"
 
 _processes = multiprocessing.get_context("fork")
 
 
 @dataclass
-class _Lane:
-    """A lane's process, how often it died, of that in quick succession, and when it may be started again."""
+class _Child:
+    """A process, what it runs, how often it died, of that in quick succession, and when it may be started again."""
 
+    run: Callable[[int], None]
     process: BaseProcess | None = None
     deaths: int = 0
     in_a_row: int = 0
@@ -99,6 +104,11 @@ def _run_lane(config: Config, name: str, supervisor: int) -> None:
     lane.run(stop, batch_events, supervisor)
 
 
+def _run_exporter(config: Config, supervisor: int) -> None:
+    stop = stop_at_sigterm()
+    exporter.run(config.metrics_address, config.metrics_port, config.run / STATUS, stop, supervisor)
+
+
 class Supervisor:
     """Runs the lanes of a configuration until it is told to stop."""
 
@@ -106,7 +116,11 @@ class Supervisor:
         self._config = config
         self._spool = Spool(config.spool)
         self._warden = Warden(self._spool)
-        self._lanes = {name: _Lane() for name in lanes(config)}
+        self._lanes = {name: _Child(partial(_run_lane, config, name)) for name in lanes(config)}
+        self._children = dict(self._lanes)
+        if config.metrics_address:
+            self._children[METRICS] = _Child(partial(_run_exporter, config))
+        self._started_ms = time.time_ns() // 1_000_000
         self._status_s = float("-inf")
         self._trouble = ""
 
@@ -129,19 +143,19 @@ class Supervisor:
 
     def _keep_running(self) -> None:
         now = time.monotonic()
-        for name, lane in self._lanes.items():
-            if lane.process and lane.process.is_alive():
+        for name, child in self._children.items():
+            if child.process and child.process.is_alive():
                 continue
-            if lane.process:
-                lane.deaths += 1
-                lane.in_a_row = 0 if now > lane.start_s + RESTART_MOST_S else min(lane.in_a_row + 1, 10)
-                pause_s = min(2.0**lane.in_a_row, RESTART_MOST_S)
-                log.error("%s: died with %s: starting it again in %d s", name, lane.process.exitcode, pause_s)
-                lane.process, lane.start_s = None, now + pause_s
-            if now >= lane.start_s:
-                lane.process = _processes.Process(target=_run_lane, args=(self._config, name, os.getpid()), name=name)
-                lane.process.start()
-                lane.start_s = now
+            if child.process:
+                child.deaths += 1
+                child.in_a_row = 0 if now > child.start_s + RESTART_MOST_S else min(child.in_a_row + 1, 10)
+                pause_s = min(2.0**child.in_a_row, RESTART_MOST_S)
+                log.error("%s: died with %s: starting it again in %d s", name, child.process.exitcode, pause_s)
+                child.process, child.start_s = None, now + pause_s
+            if now >= child.start_s:
+                child.process = _processes.Process(target=child.run, args=(os.getpid(),), name=name)
+                child.process.start()
+                child.start_s = now
 
     def _look_after(self) -> None:
         """Close and report. A full disk stops either, and must not stop the lanes, which make room."""
@@ -164,7 +178,9 @@ class Supervisor:
             return
         self._status_s = now
         restarts = sum(lane.deaths for lane in self._lanes.values())
-        composed = status.compose(self._spool, self._reports(), restarts=restarts, trouble=self._trouble)
+        composed = status.compose(
+            self._spool, self._reports(), started_ms=self._started_ms, restarts=restarts, trouble=self._trouble
+        )
         reports.write(self._config.run / STATUS, composed)
 
     def _drained(self) -> int | None:
@@ -182,7 +198,7 @@ class Supervisor:
         return 3
 
     def _stop(self) -> None:
-        running = [lane.process for lane in self._lanes.values() if lane.process and lane.process.is_alive()]
+        running = [child.process for child in self._children.values() if child.process and child.process.is_alive()]
         for process in running:
             process.terminate()
         until = time.monotonic() + STOP_WITHIN_S

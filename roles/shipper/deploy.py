@@ -57,6 +57,7 @@ def shipper() -> None:
         redis=_first("redis", ""),
         redis_port=from_data(Redis, host.data).port,
         redis_password=REDIS_PASSWORD,
+        address=here.address(),
     )
     unit = files.template(
         name="Write the shipper's unit",

@@ -1,8 +1,10 @@
-"""Shipper: its knobs. It opens no port: its state is a file, /run/primetime-shipper/status.json."""
+"""Shipper: its knobs, and what it exposes: metrics, made of its state, /run/primetime-shipper/status.json."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
+
+from primetime.endpoints import Endpoint
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,18 @@ class Shipper:
     redis_nice: int = 19  # nor counting in Redis what storing for good needs
     redis_waits_s: float = 10.0  # and waits for so long while HBase is behind: nice does not reach across hosts
     cpu_weight: int = 20  # the same between control groups; systemd's default is 100
+    metrics_port: int = 9146
+
+    def exposes(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "metrics",
+                self.metrics_port,
+                open_to=["monitoring", "controller"],
+                protocol="http",
+                scrape="/metrics",
+            ),
+        ]
 
 
 SETTINGS = (Shipper,)

@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+from primetime.verify.samples import samples
 from roles.shipper.settings import Shipper
 
 GROUP = "shipper"
@@ -38,9 +39,10 @@ def test_it_gives_way_to_everything_else(host: Any, node: Any) -> None:
 
 
 def test_each_lane_has_a_process(host: Any, node: Any) -> None:
+    """And so has what tells metrics."""
     settings = node.mine(Shipper)
     lanes = settings.hbase_lanes + (settings.redis_lanes if node.peers("redis") else 0)
-    assert int(host.check_output("pgrep -c -P %s", _main_pid(host))) == lanes
+    assert int(host.check_output("pgrep -c -P %s", _main_pid(host))) == lanes + 1
 
 
 def test_its_status_is_fresh(host: Any) -> None:
@@ -54,3 +56,13 @@ def test_its_status_is_fresh(host: Any) -> None:
 
 def test_its_status_names_both_sinks(host: Any) -> None:
     assert _status(host)["sinks"].keys() == {"hbase", "redis"}
+
+
+def test_its_metrics_are_those_of_its_status(host: Any, node: Any) -> None:
+    told = samples(node.address, node.mine(Shipper).metrics_port)
+    said = _status(host)
+    lagging = {
+        f'primetime_shipper_lag_seconds{{sink="{sink}"}}' for sink, of in said["sinks"].items() if "disabled" not in of
+    }
+    assert lagging <= told.keys()
+    assert abs(told["primetime_shipper_report_timestamp_seconds"] - said["at_ms"] / 1000) < 5

@@ -44,6 +44,7 @@ def shipper(folder: Path, spool: Path, gateway: GatewayServer) -> Iterator[None]
         "redis_port": 0,
         "redis_user": "",
         "redis_password": "",
+        "metrics_address": "",
     }
     path = folder / "shipper.toml"
     path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in (knobs | places).items()))

@@ -38,6 +38,7 @@ class Shipper:
         self.redis: RedisServer | None = None
         self.config = folder / "shipper.toml"
         self.grace_s = 3600
+        self.metrics_port = 0  # nobody is told metrics
         self.processes: list[subprocess.Popen[str]] = []
 
     def write_config(self, **changes: Any) -> None:
@@ -61,6 +62,8 @@ class Shipper:
             redis_waits_s=10,
             poll_active_ms=5,
             poll_idle_ms=50,
+            metrics_address="127.0.0.1" if self.metrics_port else "",
+            metrics_port=self.metrics_port,
         )
         paths = {name: str(value) for name, value in vars(config).items() if isinstance(value, Path)}
         values = {**vars(config), **paths, **changes}
