@@ -13,7 +13,7 @@ from roles.hdfs.deploy import hdfs_datanode, hdfs_namenode
 from roles.monitoring.deploy import monitoring
 from roles.redis.deploy import redis, redis_exporter
 from roles.shipper.deploy import shipper
-from roles.zookeeper.deploy import zookeeper
+from roles.zookeeper.deploy import zookeeper, zookeeper_exporter
 
 if "base" in host.groups:
     base()
@@ -25,6 +25,8 @@ if "redis_exporter" in host.groups:
     redis_exporter()
 if "zookeeper" in host.groups:
     zookeeper()
+if "zookeeper_exporter" in host.groups:
+    zookeeper_exporter()
 if "hdfs_namenode" in host.groups:
     hdfs_namenode()
 if "hdfs_datanode" in host.groups:

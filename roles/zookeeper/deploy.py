@@ -3,11 +3,15 @@
 from io import StringIO
 
 from pyinfra.api.deploy import deploy
-from pyinfra.operations import files
+from pyinfra.operations import apt, files, systemd
 
 from primetime import here
+from primetime.operations import system_user
+from primetime.pending import reload_due, restart_due
 from roles.java import deploy as java
-from roles.zookeeper.settings import Zookeeper
+from roles.zookeeper.settings import Zookeeper, ZookeeperExporter
+
+EXPORTER = "/opt/primetime/bin/zookeeper-exporter"
 
 
 def serves() -> str:
@@ -39,3 +43,32 @@ def zookeeper() -> None:
     config = java.configure(daemon, "zoo.cfg", zookeeper=settings, address=here.address(), members=members)
     log = java.log_to_journal(daemon, "org.apache.zookeeper.server.quorum.QuorumPeer")
     java.run(daemon, number, config, log, java.define(daemon))
+
+
+@deploy("ZooKeeper exporter")
+def zookeeper_exporter() -> None:
+    service = "primetime-zookeeper-exporter"
+    apt.packages(name="Install what ZooKeeper's exporter runs on", packages=here.packages(ZookeeperExporter))
+    system_user(name="Make the user of ZooKeeper's exporter", user="zookeeper-exporter")
+    program = files.put(
+        name="Install ZooKeeper's exporter", src="templates/zookeeper/exporter.py", dest=EXPORTER, mode="755"
+    )
+    unit = files.template(
+        name="Write the unit of ZooKeeper's exporter",
+        src=f"templates/zookeeper/{service}.service.j2",
+        dest=f"/etc/systemd/system/{service}.service",
+        mode="644",
+        program=EXPORTER,
+        exporter=here.mine(ZookeeperExporter),
+        zookeeper=here.mine(Zookeeper),
+        address=here.address(),
+        within=here.network(),
+    )
+    systemd.daemon_reload(name="Read the changed unit of ZooKeeper's exporter", _if=reload_due(service, unit))
+    systemd.service(
+        name="Restart ZooKeeper's exporter on its new program or unit",
+        service=service,
+        restarted=True,
+        _if=restart_due(service, program, unit, reads=EXPORTER),
+    )
+    systemd.service(name="Keep ZooKeeper's exporter running", service=service, running=True, enabled=True)

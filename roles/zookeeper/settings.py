@@ -33,4 +33,19 @@ class Zookeeper:
         ]
 
 
-SETTINGS = (Zookeeper,)
+@dataclass(frozen=True)
+class ZookeeperExporter:
+    """What ZooKeeper says of itself, for Prometheus: beside each member as soon as a topology has monitoring."""
+
+    group: ClassVar[str] = "zookeeper_exporter"
+    watches: ClassVar[str] = "zookeeper"
+    services: ClassVar[tuple[str, ...]] = ("primetime-zookeeper-exporter",)
+    packages: ClassVar[tuple[str, ...]] = ("python3",)
+
+    port: int = 9141
+
+    def exposes(self) -> list[Endpoint]:
+        return [Endpoint("http", self.port, open_to=["monitoring"], protocol="http", scrape="/metrics")]
+
+
+SETTINGS = (Zookeeper, ZookeeperExporter)

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
+from primetime.verify.shell import read
 from roles.java import promises as java
-from roles.zookeeper.settings import Zookeeper
+from roles.zookeeper.settings import Zookeeper, ZookeeperExporter
 
 GROUP = "zookeeper"
 
@@ -51,3 +54,11 @@ def test_it_runs_as_its_own_user(host: Any) -> None:
 def test_nobody_else_reads_its_data(host: Any) -> None:
     folder = host.file("/var/lib/zookeeper")
     assert (folder.user, folder.mode) == ("zookeeper", 0o750)
+
+
+@pytest.mark.daemon("zookeeper_exporter")
+def test_it_shows_what_zookeeper_says_to_monitoring(host: Any, node: Any) -> None:
+    """Only the monitoring host may ask it, and the host itself."""
+    shown = read(host, f"http://{node.address}:{node.mine(ZookeeperExporter).port}/metrics")
+    assert "zookeeper_up 1\n" in shown
+    assert "zookeeper_znode_count " in shown

@@ -4,6 +4,11 @@ from roles.zookeeper.settings import Zookeeper
 from tests.promises.breaking import CONVERGED, as_root, changed, closed, configured, heap, mode, process
 
 HOME = "/var/lib/zookeeper"
+PROGRAM = "/opt/primetime/bin/zookeeper-exporter"
+INSTALLED = (
+    f"zookeeper/exporter: {CONVERGED}Install ZooKeeper's exporter",
+    f"zookeeper/exporter: {CONVERGED}Restart ZooKeeper's exporter on its new program or unit",
+)
 WRITTEN = (f"zookeeper: {CONVERGED}Write zoo.cfg", f"zookeeper: {CONVERGED}Restart it on its new configuration")
 
 
@@ -38,4 +43,11 @@ BREAKS = {
     "it runs as its own user": as_root("zookeeper", HOME, "zookeeper"),
     "nobody else reads its data": mode(HOME, "755", "750", f"zookeeper: {CONVERGED}Make the data folder"),
     "is as converged": changed("/etc/primetime/zookeeper/zoo.cfg", "$ a # by hand", *WRITTEN),
+}
+
+EXPORTER = {
+    "it shows what zookeeper says to monitoring": changed(
+        PROGRAM, "s/zk_server_state/zk_stranger/", *INSTALLED, reload="systemctl restart primetime-zookeeper-exporter"
+    ),
+    "is as converged": changed(PROGRAM, "$ a # by hand", *INSTALLED),
 }
