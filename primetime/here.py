@@ -88,6 +88,11 @@ def memory() -> tuple[int, bool]:
     return int(host.data.memory_mb), bool(host.data.heap_mb)
 
 
+def all_groups() -> list[str]:
+    """Every inventory group that has a host."""
+    return list(host.data.cluster)
+
+
 def scrapes() -> list[dict[str, Any]]:
     """On a monitoring host: what Prometheus is to scrape (primetime/scraping.py)."""
     return list(host.data.scrapes)

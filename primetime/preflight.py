@@ -26,7 +26,7 @@ DEMO = {
     "ssh-keygen": "openssh-client",
     "mvn": "maven",
 }
-TEST = {**DEMO, "nginx": "nginx", "redis-server": "redis-server"}
+TEST = {**DEMO, "nginx": "nginx", "redis-server": "redis-server", "promtool": "prometheus"}
 TEST_ALL = {**TEST, "chromium": "chromium", "chromedriver": "chromium-driver"}
 # what `test` needs that brings no command of its own
 TEST_MODULES = {

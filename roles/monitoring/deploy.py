@@ -8,15 +8,14 @@ from pyinfra.api import deploy
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, systemd
 
-from primetime import here
+from primetime import alerts, here
 from primetime.pending import reload_due, restart_due
 from roles.monitoring.settings import Monitoring
 
 FOLDER = "/etc/primetime/monitoring"
 TARGETS = f"{FOLDER}/targets"  # Prometheus reads them anew by itself
-PROMETHEUS = f"{FOLDER}/prometheus/prometheus.yml"
-ALERTMANAGER = f"{FOLDER}/alertmanager.yml"
-PROBER = f"{FOLDER}/prober.yml"
+RULES = f"{FOLDER}/prometheus/rules.yml"
+HEAD = "# Managed by primetime (roles/monitoring, from roles/*/alerts.py); edits are lost\n"
 
 
 @deploy("Monitoring")
@@ -29,17 +28,19 @@ def monitoring() -> None:
     prober = files.template(
         name="Write what the prober asks",
         src="templates/monitoring/prober.yml.j2",
-        dest=PROBER,
+        dest=_config("prober"),
         mode="644",
     )
-    _daemon("prober", "the prober", PROBER, prober, **values)
+    _daemon("prober", "the prober", prober, **values)
     alertmanager = files.template(
         name="Write alertmanager.yml",
         src="templates/monitoring/alertmanager.yml.j2",
-        dest=ALERTMANAGER,
+        dest=_config("alertmanager"),
         mode="644",
+        **values,
     )
-    _daemon("alertmanager", "Alertmanager", ALERTMANAGER, alertmanager, **values)
+    outside: dict[str, Any] = {"within": []} if settings.webhook else {}  # who is to be told may be anywhere
+    _daemon("alertmanager", "Alertmanager", alertmanager, **values, **outside)
     for name, targets in (("scrapes", here.scrapes()), ("probes", here.probes())):
         files.put(
             name=f"Write which {name} Prometheus does",
@@ -47,20 +48,33 @@ def monitoring() -> None:
             dest=f"{TARGETS}/{name}.json",
             mode="644",
         )
+    rules = files.put(
+        name="Write the rules of all roles' alerts",
+        src=StringIO(HEAD + alerts.rules(alerts.of(here.all_groups(), settings.alerts))),
+        dest=RULES,
+        mode="644",
+    )
     prometheus = files.template(
         name="Write prometheus.yml",
         src="templates/monitoring/prometheus.yml.j2",
-        dest=PROMETHEUS,
+        dest=_config("prometheus"),
         mode="644",
         targets=TARGETS,
+        rules=RULES,
         node_name=here.name(),
         **values,
     )
-    _daemon("prometheus", "Prometheus", PROMETHEUS, prometheus, **values)
+    _daemon("prometheus", "Prometheus", rules, prometheus, **values)
 
 
-def _daemon(name: str, called: str, config: str, written: OperationMeta, **values: Any) -> None:
+def _config(name: str) -> str:
+    """The configuration of one, in a folder with all else that it reads once, as it starts."""
+    return f"{FOLDER}/{name}/{name}.yml"
+
+
+def _daemon(name: str, called: str, *written: OperationMeta, **values: Any) -> None:
     """The unit of one, and that it runs on its configuration."""
+    values = {"within": here.network(), **values}
     service, data = f"primetime-{name}", f"/var/lib/primetime-{name}"
     files.directory(
         name=f"Make the data folder of {called}", path=data, user="prometheus", group="prometheus", mode="750"
@@ -70,10 +84,9 @@ def _daemon(name: str, called: str, config: str, written: OperationMeta, **value
         src=f"templates/monitoring/{service}.service.j2",
         dest=f"/etc/systemd/system/{service}.service",
         mode="644",
-        config=config,
+        config=_config(name),
         data=data,
         memory_mb=int(here.memory()[0] * values["monitoring"].memory_share),
-        within=here.network(),
         **values,
     )
     systemd.daemon_reload(name=f"Read the changed unit of {called}", _if=reload_due(service, unit))
@@ -81,6 +94,6 @@ def _daemon(name: str, called: str, config: str, written: OperationMeta, **value
         name=f"Restart {called} on its new configuration",
         service=service,
         restarted=True,
-        _if=restart_due(service, written, unit, reads=config),
+        _if=restart_due(service, *written, unit, reads=f"{FOLDER}/{name}"),
     )
     systemd.service(name=f"Keep {called} running", service=service, running=True, enabled=True)

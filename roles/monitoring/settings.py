@@ -1,7 +1,7 @@
 """Monitoring: its knobs, and what it exposes."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from primetime.endpoints import Endpoint
 
@@ -25,6 +25,12 @@ class Monitoring:
     # Of the host's memory, where Go begins to collect in earnest; the rest is the system's, Alertmanager's and the
     # prober's, and the kernel's copies of the files that Prometheus maps.
     memory_share: float = 0.45
+
+    # Alert → {threshold, lasts_s}: in place of those that roles/<role>/alerts.py gives a reason for
+    alerts: dict[str, Any] = field(default_factory=dict)
+    webhook: str = ""  # a URL that is sent what fires and what is over again; nobody is told when empty
+    group_wait_s: int = 10  # what fires within this is one message
+    repeat_h: int = 4  # how often somebody is told again of what goes on
 
     def exposes(self) -> list[Endpoint]:
         return [

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from primetime import alerts
 from primetime.endpoints import Endpoint
 from roles.monitoring.settings import Monitoring
 
@@ -81,6 +82,26 @@ def test_it_asks_every_endpoint_it_may_whether_it_answers(node: Any) -> None:
         return sorted(f"{name} ({target})" for target, name in wanted if target not in asked)
 
     assert not (wrong := _left(node, unasked)), f"nobody asks {', '.join(wrong)}"
+
+
+def test_its_rules_are_those_that_roles_declare(node: Any) -> None:
+    overrides = node.mine(Monitoring).alerts
+    wanted = {(alert.name, alert.lasts_s) for alert in alerts.of(node.data["cluster"], overrides)}
+    groups = _asked(node, "rules")["groups"]
+    assert {(rule["name"], rule["duration"]) for group in groups for rule in group["rules"]} == wanted
+    assert [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"] == []
+
+
+def test_an_alert_arrives(node: Any) -> None:
+    """Prometheus fires Watchdog all the time, and sends what fires once a minute: now and then Alertmanager has it."""
+    port = node.mine(Monitoring).alertmanager_port
+
+    def away() -> list[str]:
+        url = f"http://{node.address}:{port}/api/v2/alerts?filter=alertname%3DWatchdog"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return [] if json.load(answer) else ["Watchdog has not arrived in Alertmanager"]
+
+    assert not (wrong := _left(node, away)), wrong[0]
 
 
 def test_it_keeps_as_much_as_declared(node: Any) -> None:

@@ -6,6 +6,12 @@ TARGETS = "/etc/primetime/monitoring/targets"
 WRITTEN = f"monitoring: {CONVERGED}Write which "
 ALERTMANAGER = "PID=$(systemctl show -P MainPID primetime-alertmanager);"
 
+# its configuration with another port of Alertmanager's
+DEAF = (
+    "mkdir -p /run/broken && sed -E '/alertmanagers/,+1 s/:[0-9]+\"/:1\"/' "
+    "/etc/primetime/monitoring/prometheus/prometheus.yml > /run/broken/prometheus.yml"
+)
+
 BREAKS = {
     "its targets are those that hosts declare": changed(
         f"{TARGETS}/scrapes.json", 's/"node": "/&stranger-/', f"{WRITTEN}scrapes Prometheus does"
@@ -17,6 +23,16 @@ BREAKS = {
         f"{WRITTEN}probes Prometheus does",
         "monitoring: its targets are those that hosts declare",
     ),
+    "its rules are those that roles declare": changed(
+        "/etc/primetime/monitoring/prometheus/rules.yml",
+        "s/for: /&9/",
+        f"monitoring: {CONVERGED}Write the rules of all roles' alerts",
+        f"monitoring: {CONVERGED}Restart Prometheus on its new configuration",
+        reload="systemctl reload primetime-prometheus",
+    ),
+    "an alert arrives": commanded(
+        "primetime-prometheus", "s#--config.file=[^ ]*#--config.file=/run/broken/prometheus.yml#", files=DEAF
+    ),
     "it keeps as much as declared": commanded("primetime-prometheus", "s/retention.time=[0-9]*d/retention.time=1d/"),
     "the distribution's units stay off": Break(
         "systemctl start prometheus-blackbox-exporter",
@@ -27,7 +43,7 @@ BREAKS = {
         ),
     ),
     "is as converged": changed(
-        "/etc/primetime/monitoring/prober.yml",
+        "/etc/primetime/monitoring/prober/prober.yml",
         "$ a # by hand",
         f"monitoring: {CONVERGED}Write what the prober asks",
         f"monitoring: {CONVERGED}Restart the prober on its new configuration",

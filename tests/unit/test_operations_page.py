@@ -1,4 +1,4 @@
-"""docs/operations.md names commands that exist."""
+"""docs/operations.md and the runbooks name commands that exist."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import re
 import pytest
 
 from primetime.cli import _parser
-from primetime.paths import REPO
-from tests.operations_page import commands
+from tests.operations_page import OPERATIONS, RUNBOOKS, commands, of_runbooks, page
 
-EVERY = commands("console") + commands("sh")
+EVERY = commands("console") + commands("sh") + of_runbooks("console") + of_runbooks("sh")
 # in sentences and tables too: `bin/primetime VERB ...`
-MENTIONED = re.findall(r"`bin/primetime ([^`]+)`", (REPO / "docs" / "operations.md").read_text())
+MENTIONED = [words for path in (OPERATIONS, *RUNBOOKS) for words in re.findall(r"`bin/primetime ([^`]+)`", page(path))]
 
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)

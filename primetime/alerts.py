@@ -1,0 +1,95 @@
+"""Alerts as roles declare them: what is wrong, from when on, for how long, and what the person who is called reads.
+
+`roles/<role>/alerts.py` lists its own in `ALERTS`; the monitoring role writes the rules of the roles that its topology
+has. Data only, but for the rendering; thresholds and durations can be overridden (`monitoring_alerts`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from string import Template
+from typing import Any, Literal
+
+import yaml
+
+from primetime.errors import UsageError
+from primetime.paths import REPO
+
+Severity = Literal["page", "ticket", "none"]
+OVERRIDABLE = ("threshold", "lasts_s")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """`expression` is PromQL in which `$threshold` stands for the threshold, whose `reason` says why it is this one.
+
+    It fires when it has held for `lasts_s` without a break. `page`: somebody gets up; `ticket`: it waits until the
+    morning; `none`: nobody is told. `says` is a sentence in which {{ $labels.node }} and {{ $value }} are filled in.
+    """
+
+    name: str
+    expression: str
+    threshold: float
+    reason: str
+    lasts_s: float
+    severity: Severity
+    says: str
+
+    @property
+    def runbook(self) -> str:
+        """The page that says what to do, a path in the repository."""
+        return f"docs/runbooks/{self.name}.md"
+
+
+def declared() -> dict[str, tuple[Alert, ...]]:
+    """Role → its alerts."""
+    return {
+        path.parent.name: importlib.import_module(f"roles.{path.parent.name}.alerts").ALERTS
+        for path in sorted((REPO / "roles").glob("*/alerts.py"))
+    }
+
+
+def of(groups: Iterable[str], overrides: Mapping[str, Any] | None = None) -> list[Alert]:
+    """The alerts of the roles among these inventory groups. UsageError for an override that none of all alerts has."""
+    every = {alert.name: alert for alerts in declared().values() for alert in alerts}
+    for name, values in (overrides or {}).items():
+        _check(name, values, every)
+    there = set(groups)
+    return [
+        replace(alert, **(overrides or {}).get(alert.name, {}))
+        for role, alerts in declared().items()
+        for alert in alerts
+        if role in there
+    ]
+
+
+def _check(name: str, values: Any, every: Mapping[str, Alert]) -> None:
+    where = f"monitoring_alerts: {name}"
+    if name not in every:
+        close = difflib.get_close_matches(name, every, n=1)
+        raise UsageError(f"{where}: no such alert: {f'did you mean {close[0]}?' if close else f'write one of {every}'}")
+    if not isinstance(values, Mapping) or not values:
+        raise UsageError(f"{where}: write what to override: {{threshold: 1, lasts_s: 60}}")
+    for key, value in values.items():
+        if key not in OVERRIDABLE or isinstance(value, bool) or not isinstance(value, int | float):
+            raise UsageError(
+                f"{where}: {key}: {value!r}: only {' and '.join(OVERRIDABLE)} can be overridden, by numbers"
+            )
+
+
+def rules(alerts: Iterable[Alert]) -> str:
+    """The rule file that Prometheus reads."""
+    written = [
+        {
+            "alert": alert.name,
+            "expr": Template(alert.expression).substitute(threshold=f"{alert.threshold:g}"),
+            "for": f"{round(alert.lasts_s * 1000)}ms",
+            "labels": {"severity": alert.severity},
+            "annotations": {"says": alert.says, "runbook": alert.runbook},
+        }
+        for alert in alerts
+    ]
+    return str(yaml.safe_dump({"groups": [{"name": "primetime", "rules": written}]}, sort_keys=False, width=1000))
