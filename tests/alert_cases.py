@@ -65,6 +65,11 @@ CASES: dict[str, tuple[Case, ...]] = {
             "45m",
         ),
         Case(
+            "it was made ten minutes ago",
+            {f"node_filesystem_avail_bytes{DISK}": "40e9-40e6x200", f"node_filesystem_size_bytes{DISK}": "100e9x200"},
+            "10m",
+        ),
+        Case(
             "it is full in three hours",
             {f"node_filesystem_avail_bytes{DISK}": "40e9-40e6x200", f"node_filesystem_size_bytes{DISK}": "100e9x200"},
             "45m",

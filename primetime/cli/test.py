@@ -26,6 +26,7 @@ GROUPS = {
     "machine": "each role alone on a fresh host; the driver",
     "cluster": "an event goes in, a row comes out",
     "fault": "the same, while something is broken",
+    "alerts": "something is broken, and somebody is told (--all)",
     "crash": "demo, ended by Ctrl-C or kill -9 at random moments",
     "promises": "each promise broken by hand, and named by verify",
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from primetime.converge import ConvergeReport, converge
 from primetime.inventory import Inventory
+from primetime.settings import known
 from primetime.verify.judge import ANSWERS, Judgement, judge
 
 Progress = Callable[[str], None]
@@ -96,6 +97,8 @@ def together(judgements: Sequence[Judgement]) -> VerifyReport:
     def follows(j: Judgement) -> bool:
         if j.node in unreachable:
             return j.promise != ANSWERS
+        if j.depth > roots.get((j.node, _watched(j.role)), j.depth):  # what tells of another daemon
+            return True
         # what else base promises asks nothing of its services, but that ssh listens and answers
         return j.depth > roots[j.node, j.role] and (j.role != BASE or j.promise == ANSWERS or j.depth == 1)
 
@@ -103,6 +106,12 @@ def together(judgements: Sequence[Judgement]) -> VerifyReport:
     failed = tuple(_broken(j) for j in ordered if not follows(j))
     following = tuple(_broken(j) for j in ordered if follows(j))
     return VerifyReport(len(judgements), failed, following, tuple(_broken(j) for j in judgements if j.rendered))
+
+
+def _watched(role: str) -> str:
+    """The daemon that this one only tells of, if it is of that kind; base is there in any case."""
+    watched = str(getattr(known().get(role.replace("/", "_")), "watches", ""))
+    return "" if watched == BASE else watched.replace("_", "/", 1)
 
 
 def _broken(j: Judgement) -> Broken:

@@ -14,6 +14,7 @@ from roles.monitoring.settings import Monitoring
 
 FOLDER = "/etc/primetime/monitoring"
 TARGETS = f"{FOLDER}/targets"  # Prometheus reads them anew by itself
+PAGES = f"{FOLDER}/pages"
 RULES = f"{FOLDER}/prometheus/rules.yml"
 HEAD = "# Managed by primetime (roles/monitoring, from roles/*/alerts.py); edits are lost\n"
 
@@ -64,7 +65,16 @@ def monitoring() -> None:
         node_name=here.name(),
         **values,
     )
-    _daemon("prometheus", "Prometheus", rules, prometheus, **values)
+    for folder in ("consoles", "libraries"):  # read anew at each look
+        files.sync(
+            name=f"Bring the {folder} of its pages",
+            src=f"templates/monitoring/{folder}",
+            dest=f"{PAGES}/{folder}",
+            mode="644",
+            dir_mode="755",
+            delete=True,
+        )
+    _daemon("prometheus", "Prometheus", rules, prometheus, pages=PAGES, **values)
 
 
 def _config(name: str) -> str:

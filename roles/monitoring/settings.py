@@ -29,6 +29,9 @@ class Monitoring:
     # Alert → {threshold, lasts_s}: in place of those that roles/<role>/alerts.py gives a reason for
     alerts: dict[str, Any] = field(default_factory=dict)
     webhook: str = ""  # a URL that is sent what fires and what is over again; nobody is told when empty
+    resend_s: int = (
+        15  # how often Alertmanager is told again of what fires; what it has not heard of for four times this is over
+    )
     group_wait_s: int = 10  # what fires within this is one message
     repeat_h: int = 4  # how often somebody is told again of what goes on
 

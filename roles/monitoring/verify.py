@@ -6,10 +6,12 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from primetime import alerts
 from primetime.endpoints import Endpoint
+from primetime.paths import REPO
 from roles.monitoring.settings import Monitoring
 
 GROUP = "monitoring"
@@ -25,8 +27,9 @@ def _asked(node: Any, path: str, **query: str) -> Any:
 
 
 def _left(node: Any, look: Callable[[], list[str]]) -> list[str]:
-    """What `look` still finds wrong after so many rounds of scrapes; it returns as soon as nothing is."""
-    ends = time.monotonic() + ROUNDS * node.mine(Monitoring).scrape_interval_s
+    """What `look` still finds wrong after these rounds of scrapes and one of alerts; it returns once nothing is."""
+    settings = node.mine(Monitoring)
+    ends = time.monotonic() + ROUNDS * settings.scrape_interval_s + settings.resend_s
     while (wrong := look()) and time.monotonic() < ends:
         time.sleep(0.5)
     return wrong
@@ -52,15 +55,17 @@ def test_its_targets_are_those_that_hosts_declare(node: Any) -> None:
     assert not (wrong := _left(node, differing)), f"declared and not asked, or asked and not declared: {wrong}"
 
 
-def test_it_reads_every_target_that_listens(node: Any, network: Any) -> None:
-    """One that does not listen is its own role's broken promise."""
+def test_it_reads_every_target_that_answers(node: Any, network: Any) -> None:
+    """One that does not listen, or hangs, is its own role's broken promise; a way that is closed is base's."""
     hosts = {peer.name: peer for peer in node.peers("base")}
 
     def unread() -> list[str]:
         return [
             f"{each['labels']['node']} {each['scrapePool']} ({each['lastError'] or each['health']})"
             for each in _active(node)
-            if each["health"] != "up" and _listens(network, hosts, each["labels"])
+            if each["health"] != "up"
+            and "deadline exceeded" not in each["lastError"]
+            and _listens(network, hosts, each["labels"])
         ]
 
     assert not (wrong := _left(node, unread)), "; ".join(wrong)
@@ -93,15 +98,24 @@ def test_its_rules_are_those_that_roles_declare(node: Any) -> None:
 
 
 def test_an_alert_arrives(node: Any) -> None:
-    """Prometheus fires Watchdog all the time, and sends what fires once a minute: now and then Alertmanager has it."""
-    port = node.mine(Monitoring).alertmanager_port
+    """Watchdog fires all the time, and what fires is told again and again: Alertmanager has heard of it just now."""
+    settings = node.mine(Monitoring)
+    url = f"http://{node.address}:{settings.alertmanager_port}/api/v2/alerts?filter=alertname%3DWatchdog"
 
     def away() -> list[str]:
-        url = f"http://{node.address}:{port}/api/v2/alerts?filter=alertname%3DWatchdog"
         with urllib.request.urlopen(url, timeout=10) as answer:
-            return [] if json.load(answer) else ["Watchdog has not arrived in Alertmanager"]
+            heard = [datetime.fromisoformat(alert["updatedAt"]) for alert in json.load(answer)]
+        since = datetime.now(UTC) - timedelta(seconds=3 * settings.resend_s)
+        return [] if any(at > since for at in heard) else [f"Watchdog did not arrive within {3 * settings.resend_s} s"]
 
     assert not (wrong := _left(node, away)), wrong[0]
+
+
+def test_each_of_its_pages_shows_something(node: Any) -> None:
+    port = node.mine(Monitoring).prometheus_port
+    for page in sorted((REPO / "templates" / GROUP / "consoles").glob("*.html")):
+        with urllib.request.urlopen(f"http://{node.address}:{port}/consoles/{page.name}", timeout=10) as answer:
+            assert b"</html>" in answer.read(), page.name
 
 
 def test_it_keeps_as_much_as_declared(node: Any) -> None:

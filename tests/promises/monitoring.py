@@ -4,7 +4,6 @@ from tests.promises.breaking import CONVERGED, Break, changed, commanded
 
 TARGETS = "/etc/primetime/monitoring/targets"
 WRITTEN = f"monitoring: {CONVERGED}Write which "
-ALERTMANAGER = "PID=$(systemctl show -P MainPID primetime-alertmanager);"
 
 # its configuration with another port of Alertmanager's
 DEAF = (
@@ -16,7 +15,9 @@ BREAKS = {
     "its targets are those that hosts declare": changed(
         f"{TARGETS}/scrapes.json", 's/"node": "/&stranger-/', f"{WRITTEN}scrapes Prometheus does"
     ),
-    "it reads every target that listens": Break(f"{ALERTMANAGER} kill -STOP $PID", f"{ALERTMANAGER} kill -CONT $PID"),
+    "it reads every target that answers": changed(
+        f"{TARGETS}/scrapes.json", "s#/metrics#/nowhere#", f"{WRITTEN}scrapes Prometheus does"
+    ),
     "it asks every endpoint it may whether it answers": changed(
         f"{TARGETS}/probes.json",
         's/:[0-9]*"$/:1"/',
@@ -33,12 +34,17 @@ BREAKS = {
     "an alert arrives": commanded(
         "primetime-prometheus", "s#--config.file=[^ ]*#--config.file=/run/broken/prometheus.yml#", files=DEAF
     ),
+    "each of its pages shows something": changed(
+        "/etc/primetime/monitoring/pages/libraries/page.lib",
+        "s#</html>#stranger#",
+        f"monitoring: {CONVERGED}Bring the libraries of its pages",
+    ),
     "it keeps as much as declared": commanded("primetime-prometheus", "s/retention.time=[0-9]*d/retention.time=1d/"),
     "the distribution's units stay off": Break(
-        "systemctl start prometheus-blackbox-exporter",
-        "systemctl stop prometheus-blackbox-exporter",
+        "systemctl start prometheus",
+        "systemctl stop prometheus",
         (
-            f"monitoring: {CONVERGED}Stop the distribution's prometheus-blackbox-exporter",
+            f"monitoring: {CONVERGED}Stop the distribution's prometheus",
             "base: nothing undeclared listens",
         ),
     ),

@@ -12,6 +12,7 @@ from primetime.errors import UsageError
 from primetime.paths import REPO
 from tests.alert_cases import CASES
 from tests.alerts.fired import FIRED
+from tests.metric_names import names
 from tests.operations_page import commands, page
 
 ALERTS = [alert for alerts in declared().values() for alert in alerts]
@@ -88,3 +89,8 @@ def test_an_override_that_no_alert_has_is_told(overrides: dict[str, Any], said: 
     with pytest.raises(UsageError, match="monitoring_alerts: ") as caught:
         of(["redis"], overrides)
     assert str(caught.value).endswith(said)
+
+
+def test_the_metrics_of_an_expression_are_found() -> None:
+    expression = "sum by (node) (rate(a_total{x='y'}[1m])) / b_bytes offset 5m > $threshold and c:d"
+    assert names(expression) == {"a_total", "b_bytes", "c:d"}

@@ -35,6 +35,12 @@ def test_nothing_explains_what_is_broken_on_another_host_or_of_another_daemon() 
     assert named(together([RUNS, *others]).failed) == ["it lives", RUNS.promise, "it answers ping"]
 
 
+def test_a_daemon_that_does_not_run_explains_that_its_exporter_has_nothing_to_tell() -> None:
+    silent = broken("redis/exporter", "it shows what redis says to monitoring")
+    assert named(together([RUNS, silent]).failed) == [RUNS.promise]
+    assert named(together([silent]).failed) == [silent.promise]
+
+
 def test_a_service_of_base_explains_nothing() -> None:
     firewall, journal = broken("base", "primetime-firewall is running", 0), broken("base", "the journal has a limit")
     assert len(together([firewall, journal]).failed) == 2
