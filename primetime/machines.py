@@ -13,6 +13,7 @@ from typing import Any
 
 from primetime import artifacts
 from primetime.drivers.nspawn import leftovers
+from primetime.drivers.vagrant import containers
 from primetime.errors import NotAsDeclared
 from primetime.inventory import heap_mb
 from primetime.providers import driver_for
@@ -72,6 +73,30 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
     _require_addresses(topology, driver)
     steps = plan(topology, exists)
     image = driver.ex_ensure_image(topology.image, progress=progress) if steps else None
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        fetched = pool.submit(_fetch_debs, steps, image, progress)
+        _take(driver, steps, image, pool, progress)
+        fetched.result()
+    if wait:
+        driver.ex_wait_for_ssh(driver.list_nodes())
+    return len(steps)
+
+
+def prepare(topology: Topology, progress: Progress) -> None:
+    """What machines need before they can be made: their network and image."""
+    driver = driver_for(topology)
+    driver.ex_create_network()
+    driver.ex_ensure_image(topology.image, progress=progress)
+
+
+def _take(driver: Any, steps: list[Step], image: Any, pool: ThreadPoolExecutor, progress: Progress) -> None:
+    """Take the steps, in one call where the driver has one for many machines."""
+    if hasattr(driver, "ex_create_nodes"):
+        for step in steps:
+            progress(str(step))
+        if steps:
+            driver.ex_create_nodes([step.node.name for step in steps], progress)
+        return
     nodes = {node.name: node for node in driver.list_nodes()}
 
     def take(step: Step) -> None:
@@ -82,13 +107,7 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
         else:
             driver.start_node(nodes[step.node.name])
 
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        fetched = pool.submit(_fetch_debs, steps, image, progress)
-        list(pool.map(take, steps))
-        fetched.result()
-    if wait:
-        driver.ex_wait_for_ssh(driver.list_nodes())
-    return len(steps)
+    list(pool.map(take, steps))
 
 
 def _require_addresses(topology: Topology, driver: Any) -> None:
@@ -119,16 +138,20 @@ def _fetch_debs(steps: list[Step], image: Any, progress: Progress) -> None:
 def down(topology: Topology, progress: Progress) -> None:
     """Remove every machine of a topology, and its network."""
     driver = driver_for(topology)
+    nodes = driver.list_nodes()
 
     def remove(node: Any) -> None:
         progress(f"remove {node.name}")
         driver.destroy_node(node)
 
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(remove, driver.list_nodes()))
+    if hasattr(driver, "ex_destroy_nodes"):
+        driver.ex_destroy_nodes(nodes, progress)
+    else:
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(remove, nodes))
     driver.ex_destroy_network()
 
 
 def left(topology: Topology) -> list[str]:
     """What is still there of a topology, found by looking: sentences, none when all is gone."""
-    return leftovers.find(topology.name)
+    return [*leftovers.find(topology.name), *containers.left(topology.name)]

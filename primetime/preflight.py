@@ -26,6 +26,18 @@ DEMO = {
     "ssh-keygen": "openssh-client",
     "mvn": "maven",
 }
+# provider of vagrant's → what it needs beside DEMO, as far as Debian has it: (commands, files)
+LXC_PLUGIN = "/usr/share/vagrant-plugins/plugins.d/vagrant-lxc.json"
+LIBVIRT_PLUGIN = "/usr/share/vagrant-plugins/plugins.d/vagrant-libvirt.json"
+VAGRANT: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "lxc": (
+        {"vagrant": "vagrant", "lxc-create": "lxc", "sudo": "sudo", "rsync": "rsync"},
+        {LXC_PLUGIN: "vagrant-lxc"},
+    ),
+    "libvirt": ({"vagrant": "vagrant"}, {LIBVIRT_PLUGIN: "vagrant-libvirt"}),
+    "virtualbox": ({"vagrant": "vagrant"}, {}),
+    "vmware_desktop": ({"vagrant": "vagrant"}, {}),
+}
 TEST = {**DEMO, "nginx": "nginx", "redis-server": "redis-server", "promtool": "prometheus"}
 TEST_ALL = {**TEST, "chromium": "chromium", "chromedriver": "chromium-driver"}
 # what `test` needs that brings no command of its own
@@ -41,6 +53,12 @@ def missing(commands: dict[str, str], files: dict[str, str] | None = None) -> li
     lacking = [package for command, package in commands.items() if not shutil.which(command, path=path)]
     lacking += [package for file, package in (files or {}).items() if not os.path.exists(file)]  # noqa: PTH110
     return list(dict.fromkeys(lacking))
+
+
+def missing_for(provider: str) -> list[str]:
+    """Packages that the machines of a provider, as topologies name it, need and that are not on this machine."""
+    commands, files = VAGRANT.get(provider.removeprefix("vagrant:"), ({}, {}))
+    return missing({**DEMO, **commands}, files)
 
 
 def cut_short() -> bool:

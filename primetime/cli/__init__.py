@@ -103,3 +103,13 @@ def add_topology(parser: argparse.ArgumentParser, *, of_action: bool = False) ->
     parser.add_argument(
         "--json", action="store_true", default=as_json, help="end standard output with one JSON object on one line"
     )
+
+
+def add_provider(parser: argparse.ArgumentParser) -> None:
+    """--provider, of verbs that make machines; the others find them where they are."""
+    parser.add_argument(
+        "--provider",
+        metavar="PROVIDER",
+        help="make the machines by another provider than the topology says: vagrant:lxc, vagrant:virtualbox, "
+        "vagrant:vmware_desktop, vagrant:libvirt, nspawn; remembered until down",
+    )

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from primetime import artifacts, doctor, machines, preflight
-from primetime.cli import add_topology, status
+from primetime.cli import add_provider, add_topology, status
 from primetime.cli import converge as converge_verb
 from primetime.cli import rehearse as rehearse_verb
 from primetime.cli import verify as verify_verb
@@ -15,7 +15,7 @@ from primetime.console import Console
 from primetime.converge import converge
 from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.inventory import live
-from primetime.providers import driver_for
+from primetime.providers import choose, driver_for, provider_of
 from primetime.quantities import count
 from primetime.rehearsal.run import Plan
 from primetime.topology import Topology, load
@@ -29,15 +29,16 @@ REHEARSED = ("collector", "shipper", "hbase_thrift")  # a burst needs all of the
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
+    add_provider(parser)
     parser.add_argument("--updates", default="1e5", help="how many the rehearsal sends (default: 1e5)")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    topology = load(arguments.topology)
+    topology = choose(load(arguments.topology), arguments.provider)
     preflight.require_root("demo")
     console.expect("demo", list(ESTIMATES), ESTIMATES)
     with console.stage("install"):
-        preflight.install(preflight.missing(preflight.DEMO), console.progress)
+        preflight.install(preflight.missing_for(provider_of(topology)), console.progress)
     doctor.require(topology, arguments.topology, "demo")
     with driver_for(topology).ex_lock("demo"):
         code, result = _everything(topology, arguments, console)

@@ -9,8 +9,9 @@ from primetime import machines, preflight
 from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.drivers.nspawn import leftovers
+from primetime.drivers.vagrant import containers
 from primetime.errors import UsageError
-from primetime.providers import driver_for
+from primetime.providers import driver_for, remembered
 from primetime.topology import Topology, load
 
 
@@ -25,8 +26,8 @@ def _topology(named: str) -> Topology:
     try:
         return load(named)
     except UsageError:
-        if os.geteuid() == 0 and named in leftovers.networks():
-            return Topology(named, "nspawn", image="", shows=(), nodes=())
+        if os.geteuid() == 0 and named in {*leftovers.networks(), *containers.topologies()}:
+            return Topology(named, remembered(named) or "nspawn", image="", shows=(), nodes=())
         raise
 
 
@@ -42,7 +43,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for thing in left:
         console.say(f"left: {thing}")
     if not left:
-        console.say("left: nothing (looked for processes, mounts, links, nft tables, cgroups, sysctls and files)")
+        console.say(
+            "left: nothing (looked for processes, mounts, links, nft tables, cgroups, sysctls, containers and files)"
+        )
     console.result({"left": left})
     return 3 if left else 0
 

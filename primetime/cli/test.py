@@ -11,6 +11,7 @@ from pathlib import Path
 from primetime import doctor, preflight
 from primetime.console import Console, table
 from primetime.drivers.nspawn import leftovers
+from primetime.drivers.vagrant import containers
 from primetime.paths import REPO
 from primetime.topology import load
 
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     lacking = preflight.missing(commands, preflight.TEST_MODULES)
     preflight.install(lacking, console.progress)
     doctor.require(load("demo"), "demo", "test")  # the largest of what it makes at once
-    for thing in leftovers.sweep("test-"):
+    for thing in [*containers.sweep("test-"), *leftovers.sweep("test-")]:
         console.complain(f"primetime: removed what an earlier run left: {thing}")
     words = arguments.pytest[1:] if arguments.pytest[:1] == ["--"] else arguments.pytest
     try:
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             return _pytest([*_options(arguments), *words])
         return _checks(console) or _groups(arguments, console)
     finally:
+        containers.sweep("test-")
         leftovers.sweep("test-")
 
 

@@ -6,15 +6,19 @@ import argparse
 from pathlib import Path
 
 from primetime import doctor, machines, preflight
-from primetime.cli import add_topology
+from primetime.cli import add_provider, add_topology
 from primetime.console import Console
 from primetime.errors import UsageError
-from primetime.providers import driver_for
+from primetime.providers import choose, driver_for, provider_of
 from primetime.topology import Topology, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
+    add_provider(parser)
+    parser.add_argument(
+        "--prepare", action="store_true", help="network and box, and no machine: `vagrant up` asks for it"
+    )
     parser.add_argument("--no-wait", action="store_true", help="do not wait until every machine answers ssh")
     parser.add_argument("--yes", action="store_true", help="do not ask; on EC2 nothing is made without it")
     parser.add_argument("--plan", metavar="FILE", help="do what `plan --save FILE` said, or refuse (on EC2)")
@@ -22,13 +26,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    topology = load(arguments.topology)
+    topology = choose(load(arguments.topology), arguments.provider)
     if topology.cloud:
         return _on_ec2(topology, arguments, console)
     preflight.require_root("up")
-    preflight.require(preflight.missing(preflight.DEMO), "up")
+    preflight.require(preflight.missing_for(provider_of(topology)), "up")
     doctor.require(topology, arguments.topology, "up")
     with driver_for(topology).ex_lock("up"), console.stage("machines"):
+        if arguments.prepare:
+            machines.prepare(topology, console.progress)
+            return 0
         changed = machines.up(topology, console.progress, wait=not arguments.no_wait)
     console.say(f"{topology.name}: {len(topology.nodes)} machines up, {changed} made or started")
     console.result({"topology": topology.name, "changed": changed})

@@ -22,7 +22,7 @@ from primetime.drivers.nspawn.state import Network
 from primetime.errors import PrimetimeError
 from primetime.inventory import heap_mb
 from primetime.paths import REPO, STATE, cache, home
-from primetime.providers import driver_for
+from primetime.providers import driver_for, provider_of
 from primetime.topology import NodeSpec, Topology
 
 # MB on disk, measured with Debian 12's packages of today and rounded up
@@ -101,7 +101,7 @@ def gather(topology: Topology, named: str, quick: bool = False) -> Facts:
         topology_file=named if named.endswith((".yml", ".yaml")) else f"inventories/{named}.yml",
         root=is_root,
         architecture=platform.machine(),
-        missing_packages=preflight.missing(preflight.DEMO),
+        missing_packages=preflight.missing_for(provider_of(topology)),
         cut_short=is_root and preflight.cut_short(),
         memory_available_mb=host.memory_available_mb(Path("/proc/meminfo").read_text()),
         memory_mb=sum(node.memory_mb for node in to_start),

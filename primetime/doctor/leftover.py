@@ -11,17 +11,23 @@ from pathlib import Path
 
 from primetime.drivers.nspawn import leftovers, lock, machine
 from primetime.drivers.nspawn.state import Network
+from primetime.drivers.vagrant import containers, project
 from primetime.paths import cache
 
 
 def found(topology: str, named: str) -> list[tuple[str, str]]:
     """(what, command) of each; the topology's own are removed by its `down`, others by their network's name."""
     everything = [] if os.geteuid() else [pair for name in leftovers.networks() for pair in _of(name, topology, named)]
+    for name in containers.topologies():
+        if not project.recorded(name):
+            everything.append((f"{name} has containers that vagrant knows nothing of", f"bin/primetime down -t {name}"))
     return everything + [(f"{path} was never finished", f"rm -rf {path}") for path in _half_built()]
 
 
 def _of(name: str, topology: str, named: str) -> Iterator[tuple[str, str]]:
     network = Network(name)
+    if project.recorded(name):
+        return  # vagrant knows its machines
     if lock.is_held(network.command_lock):
         return
     down = f"bin/primetime down -t {named if name == topology else name}"

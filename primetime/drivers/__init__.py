@@ -18,3 +18,4 @@ from libcloud.compute.providers import DRIVERS
 
 # Not set_driver, which imports what it registers: hosts have the AWS drivers alone.
 DRIVERS["nspawn"] = ("primetime.drivers.nspawn.driver", "NspawnNodeDriver")  # type: ignore[index]
+DRIVERS["vagrant"] = ("primetime.drivers.vagrant.driver", "VagrantNodeDriver")  # type: ignore[index]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from primetime.inventory import Inventory
 from primetime.paths import REPO
+from primetime.providers import provider_of
 from primetime.rehearsal.record import write_whole
 
 UNKNOWN = "not known"
@@ -50,7 +51,7 @@ def of(inventory: Inventory) -> Circumstances:
     """This machine and this cluster, now."""
     topology = inventory.topology
     nodes = [(node.name, node.memory_mb, " ".join(group for group in node.groups)) for node in topology.nodes]
-    return Circumstances(topology.name, topology.provider, _machine(), _versions(inventory), nodes)
+    return Circumstances(topology.name, provider_of(topology), _machine(), _versions(inventory), nodes)
 
 
 def _machine() -> dict[str, str]:

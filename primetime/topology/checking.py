@@ -15,12 +15,13 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 from typing import Any
 
 from primetime.drivers.nspawn.images import RELEASES
+from primetime.drivers.vagrant import PROVIDERS as VAGRANT_PROVIDERS
 from primetime.event import SHOW
 from primetime.needs import daemons, label
 from primetime.settings import known, problems
 from primetime.topology.reading import Source
 
-PROVIDERS = ("nspawn", "ec2")
+PROVIDERS = ("nspawn", *(f"vagrant:{provider}" for provider in VAGRANT_PROVIDERS), "ec2")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 NAMED = "write small letters, digits and dashes, a letter first, at most 31"
 TOP_KEYS = ("name", "provider", "image", "network", "shows", "partial", "groups", "settings")
@@ -134,6 +135,11 @@ def _name(source: Source, value: Any) -> Iterator[str]:
 def _provider(source: Source, value: Any) -> Iterator[str]:
     if value not in PROVIDERS:
         yield f"{source.at('provider')}: provider is {kind(value)}: {_choose(value, PROVIDERS)}"
+
+
+def problem_of_provider(value: Any) -> str:
+    """What to write instead of what is no provider."""
+    return _choose(value, PROVIDERS)
 
 
 def _image(source: Source, value: Any) -> Iterator[str]:

@@ -42,7 +42,13 @@ def new_key(comment: str) -> tuple[str, str]:
 
 def write_config(network: Network) -> None:
     """Write known_hosts and ssh_config for the nodes there are. Call under `network.changing`."""
-    hosts = [ssh_files.Host(each.name, each.address, _host_key(network, each)) for each in network.records()]
+    write_files(
+        network, [ssh_files.Host(each.name, each.address, _host_key(network, each)) for each in network.records()]
+    )
+
+
+def write_files(network: Network, hosts: Sequence[ssh_files.Host]) -> None:
+    """The same, for hosts at hand. Call under `network.changing`."""
     shared = ("ControlMaster auto", f"ControlPath {network.run}/%h", "ControlPersist 60")
     ssh_files.write_config(network.ssh_config, network.known_hosts, network.key, hosts, shared)
 

@@ -1,0 +1,177 @@
+"""Machines by vagrant-lxc, with our own box: made, converged, proved, stopped, and what goes wrong with them.
+
+One machine is shared by all tests but the last, which runs the whole demo.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from primetime import preflight
+from primetime.drivers.nspawn import leftovers
+from primetime.drivers.vagrant import boxes, containers, errors, project
+from primetime.paths import REPO, cache
+from primetime.providers import driver_for
+from primetime.topology import load
+from tests.conftest import Bench
+
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"), pytest.mark.long]
+
+NAME = f"test-vagrant-{os.getpid()}"
+TOPOLOGY = f"""name: {NAME}
+provider: vagrant:lxc
+image: bookworm
+shows: [quiz]
+partial: true
+groups:
+  redis: {{roles: [redis], count: 1, memory_mb: 256}}
+"""
+
+
+def gone(name: str) -> list[str]:
+    return [*leftovers.find(name), *containers.left(name)]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One machine, converged."""
+    preflight.install(preflight.missing_for("vagrant:lxc"), print)
+    path = tmp_path_factory.mktemp("topology") / f"{NAME}.yml"
+    path.write_text(TOPOLOGY)
+    bench = Bench(path)
+    try:
+        bench.run("up", "--yes")
+        bench.run("converge")
+        yield bench
+    finally:
+        assert bench.json("down", "--yes")["left"] == []
+        assert gone(NAME) == []
+
+
+@pytest.fixture
+def driver(bench: Bench) -> Any:
+    return driver_for(load(str(bench.topology)))
+
+
+@pytest.fixture
+def node(bench: Bench, driver: Any) -> Any:
+    """The machine, running and open to us, whatever the test before has done to it."""
+    bench.run("up", "--yes")
+    (found,) = driver.list_nodes()
+    return found
+
+
+def test_every_promise_is_kept(bench: Bench) -> None:
+    assert bench.json("verify")["failed"] == []
+
+
+def test_a_second_converge_changes_nothing(bench: Bench) -> None:
+    assert bench.json("converge")["changed"] == 0
+
+
+def test_a_machine_that_was_stopped_comes_up_with_its_data_and_its_promises(
+    bench: Bench, driver: Any, node: Any
+) -> None:
+    bench.ssh("redis-1", "touch", "/root/kept")
+    driver.stop_node(node)
+    assert [each.state for each in driver.list_nodes()] == ["stopped"]
+    bench.run("up", "--yes")
+    bench.ssh("redis-1", "test", "-f", "/root/kept")
+    assert bench.json("verify")["failed"] == []
+
+
+def test_its_cap_on_memory_is_in_force(node: Any) -> None:
+    tree, payload = Path("/sys/fs/cgroup"), f"lxc.payload.primetime_{NAME}_redis-1"
+    (limit,) = [*tree.glob(f"memory/{payload}/memory.limit_in_bytes"), *tree.glob(f"{payload}/memory.max")]
+    assert int(limit.read_text()) == 256 << 20
+
+
+def test_vagrant_s_own_way_in_opens_it_too(driver: Any, node: Any, tmp_path: Path) -> None:
+    config = tmp_path / "ssh_config"
+    config.write_text(driver.ex_ssh_config(node))
+    done = subprocess.run(["ssh", "-F", config, "redis-1", "sudo", "hostname"], capture_output=True, text=True)
+    assert done.stdout == "redis-1\n", done.stderr
+
+
+def test_a_snapshot_brings_a_machine_s_disk_back(bench: Bench, driver: Any, node: Any) -> None:
+    bench.ssh("redis-1", "touch", "/root/before")
+    driver.ex_snapshot(node, "clean")
+    bench.ssh("redis-1", "rm", "/root/before")
+    driver.ex_restore(node, "clean")
+    bench.ssh("redis-1", "test", "-f", "/root/before")
+
+
+def test_a_machine_frozen_behind_vagrant_s_back_is_named_and_up_lets_it_run(bench: Bench, node: Any) -> None:
+    subprocess.run(["lxc-freeze", "--name", f"primetime_{NAME}_redis-1"], check=True)
+    status = bench.run("status", check=False)
+    assert (status.returncode, "redis-1: paused" in status.stdout) == (3, True)
+    bench.run("up", "--yes")
+    assert bench.ssh("redis-1", "hostname") == "redis-1\n"
+
+
+def test_a_machine_that_another_vagrant_works_on_is_busy(driver: Any, node: Any) -> None:
+    home = Path(os.environ.get("VAGRANT_HOME") or cache() / "vagrant")
+    place = f"{project.VAGRANTFILE}{project.of(NAME, 'lxc').dotfile}redis-1"
+    machine = hashlib.md5(place.encode()).hexdigest()  # as vagrant names its lock
+    with (home / "data" / f"lock.machine-action-{machine}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(errors.MachineBusy, match="another process is already executing"):
+            driver.stop_node(node)
+
+
+def test_a_machine_that_vagrant_forgot_is_in_the_way_and_down_removes_it(bench: Bench, driver: Any, node: Any) -> None:
+    (Path(project.of(NAME, "lxc").dotfile) / "machines/redis-1/lxc/id").unlink()
+    with pytest.raises(errors.VagrantError, match=r"primetime_.*_redis-1"):
+        driver.ex_create_nodes(["redis-1"])
+    assert bench.json("down", "--yes")["left"] == []
+    bench.run("up", "--yes")
+    bench.run("converge")
+
+
+def test_a_machine_deleted_behind_vagrant_s_back_is_made_again(bench: Bench, node: Any) -> None:
+    containers.remove(f"primetime_{NAME}_redis-1")
+    refused = bench.run("converge", check=False)
+    assert (refused.returncode, "bin/primetime up" in refused.stderr) == (2, True)
+    bench.run("up", "--yes")
+    assert bench.ssh("redis-1", "hostname") == "redis-1\n"
+
+
+def test_a_box_that_lost_a_part_is_mended(bench: Bench, driver: Any, node: Any) -> None:
+    driver.destroy_node(node)
+    home = Path(os.environ.get("VAGRANT_HOME") or cache() / "vagrant")
+    box = boxes.ensure("bookworm")
+    (home / "boxes" / f"primetime-VAGRANTSLASH-{box.stem}" / "0" / "lxc" / "rootfs.tar.gz").unlink()
+    bench.run("up", "--yes")
+    assert bench.ssh("redis-1", "hostname") == "redis-1\n"
+
+
+def test_a_provider_whose_plugin_is_not_there_is_refused_with_the_command_that_brings_it(tmp_path: Path) -> None:
+    path = tmp_path / "test-vagrant-none.yml"
+    path.write_text(TOPOLOGY.replace(NAME, "test-vagrant-none").replace("vagrant:lxc", "vagrant:libvirt"))
+    refused = Bench(path).run("up", "--yes", check=False)
+    assert refused.returncode == 1
+    assert "apt-get install" in refused.stderr and "vagrant-libvirt" in refused.stderr
+    assert gone("test-vagrant-none") == []
+
+
+def test_the_demo_by_vagrant_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    name = f"test-vagrant-demo-{os.getpid()}"
+    path = tmp_path / f"{name}.yml"
+    path.write_text((REPO / "inventories" / "demo.yml").read_text().replace("name: demo", f"name: {name}"))
+    bench = Bench(path)
+    try:
+        certificate = bench.json("demo", "--provider", "vagrant:lxc")["certificate"]
+        assert (certificate["missing"], certificate["unanswered"]) == (0, 0)
+        assert certificate["stored"] >= certificate["acked"] > 0
+        assert bench.json("verify")["failed"] == []
+    finally:
+        assert bench.json("down", "--yes")["left"] == []
+    assert gone(name) == []
