@@ -5,6 +5,7 @@ pyinfra inventories/demo.py deploy.py
 
 from pyinfra import host
 
+from roles.balancer.deploy import balancer
 from roles.base.deploy import base, base_exporter
 from roles.collector.deploy import collector
 from roles.guard.deploy import guard
@@ -45,5 +46,7 @@ if "shipper" in host.groups:
     shipper()
 if "guard" in host.groups:
     guard()
+if "balancer" in host.groups:
+    balancer()
 if "monitoring" in host.groups:
     monitoring()

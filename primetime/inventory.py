@@ -128,6 +128,10 @@ class Inventory:
             raise UsageError(f"topology {self.topology.name} has no {group}: add it to a group's roles")
         return found
 
+    def entrance(self) -> list[tuple[str, int]]:
+        """(address, port) of where phones connect: the balancers, or the collectors when there are none."""
+        return self.every_endpoint("balancer" if self.topology.in_group("balancer") else "collector", "http")
+
 
 def heap_mb(node: NodeSpec) -> dict[str, int]:
     """JVM daemon → heap in MiB on this host."""

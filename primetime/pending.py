@@ -1,8 +1,8 @@
 """What a run that was cut short left undone on a host: a service that has not read its changed files yet.
 
 The restart that a changed file asks for comes operations later; a run that fails or dies in between is not repeated,
-for the next one finds the file as it should be. So roles ask the host as well: `_if=restart_due(...)` and
-`_if=reload_due(...)`.
+for the next one finds the file as it should be. So roles ask the host as well: `_if=restart_due(...)`,
+`_if=reload_due(...)` and `_if=load_due(...)`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,15 @@ def reload_due(service: str, written: OperationMeta) -> Callable[[], bool]:
     """For the `_if` of systemd's daemon-reload: the unit was `written`, or systemd says that it knows an older one."""
     command = f"systemctl show --value --property NeedDaemonReload {_unit(service)}"
     late = host.get_fact(Command, command=command) == "yes"
+    return lambda: late or written.did_change()
+
+
+def load_due(written: OperationMeta, *, reads: str, loaded: str) -> Callable[[], bool]:
+    """For the `_if` of a service's reload: the file that it `reads` was `written`, or is newer than what it has loaded.
+
+    The unit's start and reload touch `loaded` before they read.
+    """
+    late = bool(host.get_fact(Command, command=f"find {reads} -newer {loaded} -print -quit 2>/dev/null || true"))
     return lambda: late or written.did_change()
 
 

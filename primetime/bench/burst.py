@@ -100,9 +100,9 @@ class Bench:
         self._settle()
         plan = Plan(self._inventory.topology.shows[0], int(CALM_PER_S * CALM_S), CALM_S, batch=10)
         burst = Burst(new_run(time.time_ns() // 1_000_000), plan)
-        collectors = self._inventory.every_endpoint("collector", "http")
+        entrance = self._inventory.entrance()
         with ThreadPoolExecutor(1) as pool:
-            sending = pool.submit(crowd.send, burst, collectors, lambda text: None)
+            sending = pool.submit(crowd.send, burst, entrance, lambda text: None)
             delays = sorted(self._watch(burst))
             unacknowledged = plan.requests - sending.result().outcomes.count(ACKED)
         return (

@@ -72,9 +72,9 @@ def again(inventory: Inventory, run: str) -> Certificate:
 
 def burst(inventory: Inventory, plan: Plan, console: Console) -> Certificate:
     """One rehearsal against the live nodes; its record is kept under PRIMETIME_HOME."""
-    collectors = inventory.every_endpoint("collector", "http")
+    entrance = inventory.entrance()
     thrift = inventory.endpoint("hbase_thrift", "thrift")
-    certificate = rehearse(plan, collectors, thrift, runs(inventory.topology), console.progress)
+    certificate = rehearse(plan, entrance, thrift, runs(inventory.topology), console.progress)
     folder = runs(inventory.topology) / certificate.run
     circumstances.of(inventory).save(folder)
     write_page(folder, certificate)

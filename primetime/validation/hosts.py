@@ -11,6 +11,7 @@ HOSTS: dict[str, tuple[list[str], int]] = {
     "monitoring": (["monitoring", "redis"], 320),  # with the exporters of both
     "collector": (["collector"], 512),
     "shipper": (["shipper"], 384),
+    "balancer": (["collector", "balancer"], 512),  # without a collector it has nothing to pass on to
     "guard": (["collector", "shipper", "guard"], 640),
     "zookeeper": (["zookeeper"], 512),
     "hdfs": (["hdfs/namenode", "hdfs/datanode"], 1024),

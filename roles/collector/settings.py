@@ -52,7 +52,7 @@ class Collector:
 
     def exposes(self) -> list[Endpoint]:
         return [
-            Endpoint("http", self.port, open_to=["public", "controller"], protocol="http"),
+            Endpoint("http", self.port, open_to=["public", "balancer", "controller"], protocol="http"),
             Endpoint(
                 "metrics",
                 self.metrics_port,

@@ -1,17 +1,13 @@
 """Redis: Debian's server under a unit and a configuration of ours."""
 
 import json
-from collections.abc import Callable
 
-from pyinfra import host
 from pyinfra.api import deploy
-from pyinfra.api.operation import OperationMeta
-from pyinfra.facts.server import Command
 from pyinfra.operations import apt, files, systemd
 
 from primetime import here
 from primetime.operations import rendered, secret_file, system_user
-from primetime.pending import reload_due, restart_due
+from primetime.pending import load_due, reload_due, restart_due
 from primetime.secrets.value import Value
 from roles.redis.settings import Redis, RedisExporter
 
@@ -74,13 +70,8 @@ def redis() -> None:
         _if=restart_due("primetime-redis", config, unit, script, reads=CONFIG),
     )
     systemd.service(name="Keep Redis running", service="primetime-redis", running=True, enabled=True)
-    systemd.service(name="Load Redis' changed users", service="primetime-redis", reloaded=True, _if=_load_due(users))
-
-
-def _load_due(written: OperationMeta) -> Callable[[], bool]:
-    """Users were `written`, now or by a run that ended before it could load them."""
-    late = bool(host.get_fact(Command, command=f"find {USERS} -newer {LOADED} -print -quit 2>/dev/null || true"))
-    return lambda: late or written.did_change()
+    due = load_due(users, reads=USERS, loaded=LOADED)
+    systemd.service(name="Load Redis' changed users", service="primetime-redis", reloaded=True, _if=due)
 
 
 def _hashes() -> dict[str, str]:

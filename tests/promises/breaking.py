@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from primetime.paths import REPO
 from primetime.settings import known
 from primetime.verify.promises import Promise, role
-from tests.conftest import Demo
+from tests.conftest import Bench
 
 CONVERGED = "is as converged: "
 KEPT = "/run/broken"  # what was there before, and copies that are wrong on purpose
 
 
-Way = str | Callable[[Demo], object]
+Way = str | Callable[[Bench], object]
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ def way(promise: Promise) -> Break | None:
     return table(promise.group).get(promise.sentence) or generic(promise)
 
 
-def do(way: Way, demo: Demo, node: str) -> None:
+def do(way: Way, bench: Bench, node: str) -> None:
     """Carry out one of a Break's two ways."""
     if callable(way):
-        way(demo)
+        way(bench)
     elif way:
-        demo.ssh(node, "sh", "-c", way)
+        bench.ssh(node, "sh", "-c", way)
 
 
 def table(group: str) -> Mapping[str, Break]:

@@ -9,20 +9,25 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from primetime.paths import REPO
 from primetime.settings import known
 from primetime.topology import load
 from primetime.verify.judge import ANSWERS
 from primetime.verify.promises import everything
-from tests.conftest import Demo
+from tests.conftest import Bench, Demo
 from tests.promises.breaking import CONVERGED, Break, do, table, way
 from tests.rotation import rotating
 
 SETTLED_S = 120  # a JVM starts, a session ends, a status grows old
 QUICK = 3  # in `test`
+
+
+BESIDE = str(REPO / "tests" / "promises" / "beside.yml")
 
 
 class Walked(NamedTuple):
@@ -35,18 +40,22 @@ class Walked(NamedTuple):
         return f"{self.group}: {self.sentence}"
 
 
-def walked() -> list[Walked]:
-    """Everything that the demo's hosts promise, and one operation of each daemon undone by hand."""
-    here = set(load("demo").all_groups())
+def walked() -> dict[str, list[Walked]]:
+    """Topology → everything that its hosts promise, and one operation of each daemon undone by hand; each once."""
     daemons = [group for group, cls in known().items() if getattr(cls, "services", ())]
     found = [Walked("base", ANSWERS)] + [Walked(promise.group, promise.sentence) for promise in everything()]
     found += [Walked(group, CONVERGED.rstrip(": ")) for group in daemons]
-    return [walk for walk in found if walk.group in here]
+    places: dict[str, list[Walked]] = {}
+    for topology in ("demo", BESIDE):
+        groups = set(load(topology).all_groups()) - {walk.group for walks in places.values() for walk in walks}
+        places[topology] = [walk for walk in found if walk.group in groups]
+    return places
 
 
-def cases() -> list[Any]:
-    quick = rotating("promises broken", walked(), QUICK)
-    return [pytest.param(*walk, id=str(walk), marks=() if walk in quick else pytest.mark.long) for walk in walked()]
+def cases(topology: str, quick: int) -> list[Any]:
+    walks = walked()[topology]
+    now = rotating("promises broken", walks, quick) if quick else []
+    return [pytest.param(*walk, id=str(walk), marks=() if walk in now else pytest.mark.long) for walk in walks]
 
 
 def the_way(group: str, sentence: str) -> Break:
@@ -56,15 +65,15 @@ def the_way(group: str, sentence: str) -> Break:
     return found
 
 
-def verify(demo: Demo, *words: str) -> tuple[int, list[dict[str, str]]]:
-    done = demo.run("verify", "--json", *words, check=False)
+def verify(bench: Bench, *words: str) -> tuple[int, list[dict[str, str]]]:
+    done = bench.run("verify", "--json", *words, check=False)
     return done.returncode, json.loads(done.stdout.splitlines()[-1])["failed"]
 
 
-def until(settled: Callable[[int, list[dict[str, str]]], bool], demo: Demo, *words: str) -> None:
+def until(settled: Callable[[int, list[dict[str, str]]], bool], bench: Bench, *words: str) -> None:
     """Verify until its exit code and what it names are `settled`."""
     ends = time.monotonic() + SETTLED_S
-    while not settled(*(told := verify(demo, *words))):
+    while not settled(*(told := verify(bench, *words))):
         assert time.monotonic() < ends, f"verify exits {told[0]} and names {told[1]}"
 
 
@@ -80,13 +89,42 @@ def mended(demo: Demo) -> Iterator[Demo]:
     until(whole, demo)
 
 
+@pytest.fixture(scope="module")
+def beside() -> Iterator[Bench]:
+    """The roles that the demo has not, nothing broken, as above."""
+    bench = Bench(Path(BESIDE))
+    try:
+        bench.run("up", "--yes")
+        bench.run("converge")
+        until(whole, bench)
+        yield bench
+        until(whole, bench)
+    finally:
+        assert bench.json("down", "--yes")["left"] == []
+
+
 def test_a_promise_is_walked_once() -> None:
-    assert len(walked()) == len(set(walked()))
+    walks = [walk for walks in walked().values() for walk in walks]
+    assert len(walks) == len(set(walks))
 
 
-@pytest.mark.parametrize(("group", "sentence"), cases())
+def test_every_daemon_is_walked_somewhere() -> None:
+    daemons = {group for group, cls in known().items() if getattr(cls, "services", ())}
+    assert daemons - {walk.group for walks in walked().values() for walk in walks} == set()
+
+
+@pytest.mark.parametrize(("group", "sentence"), cases("demo", QUICK))
 def test_verify_names_exactly_what_was_broken(mended: Demo, group: str, sentence: str) -> None:
-    wrong, node = the_way(group, sentence), load("demo").in_group(group)[0].name
+    names_exactly(mended, "demo", group, sentence)
+
+
+@pytest.mark.parametrize(("group", "sentence"), cases(BESIDE, 0))
+def test_verify_names_exactly_what_was_broken_beside_the_demo(beside: Bench, group: str, sentence: str) -> None:
+    names_exactly(beside, BESIDE, group, sentence)
+
+
+def names_exactly(bench: Bench, topology: str, group: str, sentence: str) -> None:
+    wrong, node = the_way(group, sentence), load(topology).in_group(group)[0].name
     role = group.replace("_", "/", 1)
 
     def is_it(broken: dict[str, str]) -> bool:
@@ -108,8 +146,8 @@ def test_verify_names_exactly_what_was_broken(mended: Demo, group: str, sentence
         return code == 3 and any(map(is_it, failed)) and all(is_it(broken) or follows(broken) for broken in failed)
 
     try:
-        do(wrong.how, mended, node)
-        until(named, mended)
+        do(wrong.how, bench, node)
+        until(named, bench)
     finally:
-        do(wrong.mend, mended, node)
-        until(whole, mended, "--node", node)
+        do(wrong.mend, bench, node)
+        until(whole, bench, "--node", node)

@@ -1,0 +1,1 @@
+"""Balancer: HAProxy before the collectors; on EC2 a network load balancer stands in its place."""
