@@ -6,6 +6,7 @@ import argparse
 import secrets
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from primetime import doctor, preflight
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     words = arguments.pytest[1:] if arguments.pytest[:1] == ["--"] else arguments.pytest
     try:
         if words:
-            return _pytest([*_options(arguments), *words])
+            return _pytest([*_options(arguments), *words]).returncode
         return _checks(console) or _groups(arguments, console)
     finally:
         containers.sweep("test-")
@@ -83,18 +84,25 @@ def _checks(console: Console) -> int:
 def _groups(arguments: argparse.Namespace, console: Console) -> int:
     wanted = arguments.group or list(GROUPS)
     options = _options(arguments)
+    hosts = [name for name in GROUPS if name in wanted and name not in LOCAL]
     codes = {}
     if "unit" in wanted:
         # they share nothing and wait for nothing: as many at a time as there are cores
-        codes["unit"] = _pytest([*options, *_report(arguments, "unit"), "-n", "auto", "tests/unit"], ALONE)
-    if "wire" in wanted:
-        # a file's tests share its servers; they wait more than they compute
-        words = ["-n", "4", "--dist", "loadfile", "tests/wire"]
-        codes["wire"] = _pytest([*options, *_report(arguments, "wire"), *words], ALONE)
-    if hosts := [name for name in GROUPS if name in wanted and name not in LOCAL]:
-        # in one process, which shares the demo's cluster
-        words = [f"tests/{name}" for name in hosts]
-        codes[", ".join(hosts)] = _pytest([*options, *_report(arguments, "-".join(hosts)), *words])
+        words = [*options, *_report(arguments, "unit"), "-n", "auto", "tests/unit"]
+        codes["unit"] = _pytest(words, ALONE).returncode
+    with ThreadPoolExecutor(1) as beside:
+        if "wire" in wanted:
+            # a file's tests share its servers; they wait more than they compute, and so do those of hosts
+            words = [*options, *_report(arguments, "wire"), "-n", "4", "--dist", "loadfile", "tests/wire"]
+            wire = beside.submit(_pytest, words, ALONE, subprocess.PIPE if hosts else None)
+        if hosts:
+            # in one process, which shares the demo's cluster
+            words = [*options, *_report(arguments, "-".join(hosts)), *(f"tests/{name}" for name in hosts)]
+            codes[", ".join(hosts)] = _pytest(words).returncode
+        if "wire" in wanted:
+            done = wire.result()
+            print(done.stdout or "", end="", flush=True)
+            codes["wire"] = done.returncode
     for names, code in codes.items():
         if code:  # said last: pytest's own words may be a screen of others' away
             console.complain(f"primetime: tests failed in {names}: see above (pytest ended with {code})")
@@ -114,6 +122,8 @@ def _report(arguments: argparse.Namespace, name: str) -> list[str]:
     return [f"--junitxml={Path(arguments.junit).absolute() / f'{name}.xml'}"] if arguments.junit else []
 
 
-def _pytest(words: list[str], within: tuple[str, ...] = ()) -> int:
+def _pytest(
+    words: list[str], within: tuple[str, ...] = (), output: int | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [*within, sys.executable, "-m", "pytest", "--durations=5", *words]
-    return subprocess.run(command, cwd=REPO).returncode
+    return subprocess.run(command, cwd=REPO, stdout=output, stderr=output and subprocess.STDOUT, text=True)
