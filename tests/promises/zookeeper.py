@@ -1,7 +1,7 @@
 """How the promises of ZooKeeper are broken."""
 
 from roles.zookeeper.settings import Zookeeper
-from tests.promises.breaking import CONVERGED, as_root, changed, closed, configured, heap, mode, process
+from tests.promises.breaking import CONVERGED, Break, as_root, changed, closed, configured, heap, mode, process
 
 HOME = "/var/lib/zookeeper"
 PROGRAM = "/opt/primetime/bin/zookeeper-exporter"
@@ -18,16 +18,22 @@ def words(allowed: str) -> str:
 
 HALTED = ("zookeeper: it says that it is ok", "zookeeper: it keeps to the words that are allowed")
 
-BREAKS = {
-    # halted first: its listener binds again a second after its socket is gone
-    f"election listens where declared (port {Zookeeper.election_port})": process(
+
+def deaf(port: int) -> Break:
+    """Close a port for good: halted first, for a listener binds again a second after its socket is gone."""
+    return process(
         "zookeeper",
-        f"kill -STOP $PID; {closed(Zookeeper.election_port)}",
+        f"kill -STOP $PID; {closed(port)}",
         "systemctl restart primetime-zookeeper",
         *HALTED,
         "zookeeper: it serves as leader or follower",
         "zookeeper: its ensemble is all hosts of the group",
-    ),
+    )
+
+
+BREAKS = {
+    f"election listens where declared (port {Zookeeper.election_port})": deaf(Zookeeper.election_port),
+    f"peer listens on one host of its group (port {Zookeeper.peer_port})": deaf(Zookeeper.peer_port),
     "it says that it is ok": configured("zookeeper", "zoo.cfg", words("srvr,mntr")),
     "it serves as leader or follower": process(  # it always answers this word; halted it answers none
         "zookeeper",
