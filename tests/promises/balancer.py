@@ -14,7 +14,9 @@ BREAKS = {
     "every collector is ready to be passed to": changed(CONFIG, "s#/ready#/nothing#", WRITTEN, LOADED, reload=RELOAD),
     "its configuration is valid": changed(CONFIG, "$ a nonsense", WRITTEN, LOADED),
     "all of it runs as its own user": overridden(
-        "primetime-balancer", "printf '%s\\\\n' User=root Group=root", after="rm -rf /run/primetime-balancer"
+        "primetime-balancer",
+        "printf '%s\\n' User=root Group=root 'CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_NET_BIND_SERVICE'",
+        after="rm -rf /run/primetime-balancer",
     ),
     "the distribution's haproxy stays off": Break(
         "rm /etc/systemd/system/haproxy.service && systemctl daemon-reload",
