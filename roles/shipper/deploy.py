@@ -65,6 +65,7 @@ def shipper() -> None:
         dest="/etc/systemd/system/primetime-shipper.service",
         mode="644",
         shipper=settings,
+        address=here.address(),
         bundle=bundle,
         python=here.python(),
         config=CONFIG,
