@@ -35,6 +35,11 @@ def require() -> None:
         raise PrimetimeError(f"This machine lacks {', '.join(packages)}: apt-get install -y {' '.join(packages)}")
 
 
+def has(tool: str) -> bool:
+    """Whether a tool is on this machine: `doctor` looks around before anything is installed."""
+    return shutil.which(tool) is not None
+
+
 def run(*argv: str | Path, stdin: str = "") -> str:
     """Standard output of a command; PrimetimeError with its last words when it fails."""
     done = attempt(*argv, stdin=stdin)

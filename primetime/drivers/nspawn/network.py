@@ -243,6 +243,8 @@ def restore_sysctls() -> None:
 
 def all_tables() -> Iterator[tuple[str, str]]:
     """Our nft tables: (family and table, name of its network; empty when it does not say)."""
+    if not commands.has("nft"):  # then we made none
+        return
     ours = r"^table ((?:ip|bridge) primetime_[0-9a-f]{8})$"
     for table in re.findall(ours, commands.run("nft", "list", "tables"), re.MULTILINE):
         listed = commands.attempt("nft", "list", "table", *table.split()).stdout
@@ -251,5 +253,7 @@ def all_tables() -> Iterator[tuple[str, str]]:
 
 
 def all_links() -> Iterator[dict[str, Any]]:
-    """Every link of this machine, as `ip -j link` tells it."""
+    """Every link of this machine, as `ip -j link` tells it; none on a machine on which we can have made none."""
+    if not commands.has("ip"):
+        return
     yield from json.loads(commands.run("ip", "-j", "link"))
