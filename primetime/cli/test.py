@@ -9,9 +9,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from primetime import doctor, preflight
+from primetime import children, doctor, preflight
 from primetime.console import Console, table
-from primetime.drivers.nspawn import leftovers
+from primetime.drivers.nspawn import leftovers, lock
 from primetime.drivers.vagrant import containers
 from primetime.paths import REPO
 from primetime.topology import load
@@ -35,6 +35,8 @@ GROUPS = {
 NOTHING_CHOSEN = 5  # pytest's exit code
 # They start servers of their own on this machine; the others only make hosts.
 LOCAL = ("unit", "wire")
+AT_WORK = Path("/run/lock/primetime-test")  # one suite at a time: each removes what others left
+ORPHAN_S = 180  # a `demo` whose suite was killed has ended by then
 # A process and mount namespace that ends with this process, however it ends: nothing that a test started outlives it.
 ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child")
 
@@ -56,20 +58,35 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.checks:
         return _checks(console)
     preflight.require_root("test")
+    with lock.held(AT_WORK, "test"):
+        return _suite(arguments, console)
+
+
+def _suite(arguments: argparse.Namespace, console: Console) -> int:
     commands = preflight.TEST_ALL if arguments.all else preflight.TEST
     lacking = preflight.missing(commands, preflight.TEST_MODULES)
     preflight.install(lacking, console.progress)
     doctor.require(load("demo"), "demo", "test")  # the largest of what it makes at once
-    for thing in [*containers.sweep("test-"), *leftovers.sweep("test-")]:
-        console.complain(f"primetime: removed what an earlier run left: {thing}")
     words = arguments.pytest[1:] if arguments.pytest[:1] == ["--"] else arguments.pytest
+    _recover(console)
     try:
         if words:
             return _pytest([*_options(arguments), *words]).returncode
         return _checks(console) or _groups(arguments, console)
     finally:
         containers.sweep("test-")
-        leftovers.sweep("test-")
+        leftovers.sweep("test-", ORPHAN_S)
+
+
+def _recover(console: Console) -> None:
+    """Remove what a run that died left; a command of its that lives on is waited for."""
+    for container in containers.sweep("test-"):
+        console.complain(f"primetime: removed what an earlier run left: {container}")
+    for name, things in leftovers.sweep("test-", ORPHAN_S).items():
+        more = f" and {len(things) - 1} more things" if things[1:] else ""
+        console.complain(
+            f"primetime: removed what an earlier run left of {name}: {things[0] if things else name}{more}"
+        )
 
 
 def _checks(console: Console) -> int:
@@ -129,5 +146,6 @@ def _report(arguments: argparse.Namespace, name: str) -> list[str]:
 def _pytest(
     words: list[str], within: tuple[str, ...] = (), output: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    command = [*within, sys.executable, "-m", "pytest", "--durations=5", *words]
+    """pytest, finished; it ends with this process, also when that is killed."""
+    command = [*(within or children.bound(())), sys.executable, "-m", "pytest", "--durations=5", *words]
     return subprocess.run(command, cwd=REPO, stdout=output, stderr=output and subprocess.STDOUT, text=True)

@@ -1,9 +1,29 @@
-"""The suite's groups are its folders."""
+"""The suite: its groups are its folders, and it is alone on a machine."""
 
+import argparse
+from pathlib import Path
+
+import pytest
+
+from primetime.cli import test as suite
 from primetime.cli.test import GROUPS
+from primetime.console import Console
+from primetime.drivers.nspawn import lock
+from primetime.errors import PrimetimeError
 from primetime.paths import REPO
 
 
 def test_every_folder_of_tests_is_a_group() -> None:
     folders = {path.parent.name for path in (REPO / "tests").glob("*/test_*.py")}
     assert folders == set(GROUPS), "name the folder, and what it is for, in GROUPS of primetime/cli/test.py"
+
+
+def test_a_second_suite_is_told_of_the_first_and_touches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "AT_WORK", tmp_path / "at-work")
+    monkeypatch.setattr(suite.preflight, "require_root", lambda verb: None)
+    monkeypatch.setattr(suite, "_suite", lambda *_: pytest.fail("it ran"))
+    nothing_asked = argparse.Namespace(list_groups=False, checks=False)
+    with lock.held(tmp_path / "at-work", "test"), pytest.raises(PrimetimeError, match=r"`test` \(pid \d+, since "):
+        suite.run(nothing_asked, Console())

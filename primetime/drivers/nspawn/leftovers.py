@@ -38,20 +38,20 @@ def networks() -> list[str]:
     return sorted(name for name in names if NETWORK_NAME.fullmatch(name))
 
 
-def sweep(prefix: str) -> list[str]:
-    """Remove every network whose name starts with `prefix`, however little of it there is; what was removed.
+def sweep(prefix: str, wait_s: float = 1) -> dict[str, list[str]]:
+    """Remove every network whose name starts with `prefix`, however little of it there is: name → what was removed.
 
-    Raises PrimetimeError when a living command holds one of them (`ex_lock`).
+    Raises PrimetimeError when a living command still holds one of them (`ex_lock`) after so many seconds.
     """
-    removed = []
+    removed = {}
     for name in networks():
         if name.startswith(prefix):
             swept = Network(name)
-            with lock.held(swept.command_lock, f"sweeping {name}", timeout_s=1), swept.changing("sweeping it"):
+            with lock.held(swept.command_lock, f"sweeping {name}", wait_s), swept.changing("sweeping it"):
                 before = find(name)
                 network.destroy(swept)
                 after = find(name)
-            removed += [sentence for sentence in before if sentence not in after]
+            removed[name] = [sentence for sentence in before if sentence not in after]
     return removed
 
 
