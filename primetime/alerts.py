@@ -69,8 +69,7 @@ def of(groups: Iterable[str], overrides: Mapping[str, Any] | None = None) -> lis
 def _check(name: str, values: Any, every: Mapping[str, Alert]) -> None:
     where = f"monitoring_alerts: {name}"
     if name not in every:
-        close = difflib.get_close_matches(name, every, n=1)
-        raise UsageError(f"{where}: no such alert: {f'did you mean {close[0]}?' if close else f'write one of {every}'}")
+        raise UsageError(f"{where}: no such alert: {_instead(name, every)}")
     if not isinstance(values, Mapping) or not values:
         raise UsageError(f"{where}: write what to override: {{threshold: 1, lasts_s: 60}}")
     for key, value in values.items():
@@ -78,6 +77,13 @@ def _check(name: str, values: Any, every: Mapping[str, Alert]) -> None:
             raise UsageError(
                 f"{where}: {key}: {value!r}: only {' and '.join(OVERRIDABLE)} can be overridden, by numbers"
             )
+
+
+def _instead(name: str, every: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, every, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"write one of {', '.join(every)}"
 
 
 def rules(alerts: Iterable[Alert]) -> str:

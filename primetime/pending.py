@@ -24,13 +24,13 @@ test -z "$since" || find {paths} -type f -newermt "$since" ! -newermt now -print
 """
 
 
-def restart_due(service: str, *changes: OperationMeta, reads: str) -> Callable[[], bool]:
+def restart_due(service: str, *changes: OperationMeta, reads: str = "") -> Callable[[], bool]:
     """For the `_if` of a restart: one of `changes` happened, or a file is newer than the service that reads it.
 
-    `reads` is a file or folder; the unit's own file, when it is ours, counts too.
+    `reads` is a file or folder, or nothing; the unit's own file, when it is ours, counts too.
     """
     unit = _unit(service)
-    paths = shlex.join([reads, f"{UNITS}/{unit}"])
+    paths = shlex.join([*([reads] if reads else []), f"{UNITS}/{unit}"])
     late = bool(host.get_fact(Command, command=_NEWER.format(unit=unit, paths=paths)))
     return lambda: late or any(change.did_change() for change in changes)
 

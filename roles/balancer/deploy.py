@@ -4,9 +4,9 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
 
-from primetime import here
+from primetime import here, units
 from primetime.operations import system_user
-from primetime.pending import load_due, reload_due, restart_due
+from primetime.pending import load_due
 from primetime.settings import from_data
 from roles.balancer.settings import Balancer
 from roles.collector.settings import Collector
@@ -14,7 +14,6 @@ from roles.collector.settings import Collector
 CONFIG = "/etc/primetime/balancer/haproxy.cfg"
 RUN = "/run/primetime-balancer"
 LOADED = f"{RUN}/loaded"  # as old as the configuration that it has read
-UNIT = "/etc/systemd/system/primetime-balancer.service"
 
 
 @deploy("Balancer")
@@ -39,23 +38,14 @@ def balancer() -> None:
         collectors=here.peers("collector"),
         collector_port=from_data(Collector, host.data).port,
     )
-    unit = files.template(
-        name="Write the balancer's unit",
+    units.keep(
+        "primetime-balancer",
+        "the balancer",
         src="templates/balancer/primetime-balancer.service.j2",
-        dest=UNIT,
-        mode="644",
         balancer=settings,
         config=CONFIG,
         loaded=LOADED,
     )
-    systemd.daemon_reload(name="Read the balancer's changed unit", _if=reload_due("primetime-balancer", unit))
-    systemd.service(
-        name="Restart the balancer on its new unit",
-        service="primetime-balancer",
-        restarted=True,
-        _if=restart_due("primetime-balancer", unit, reads=UNIT),
-    )
-    systemd.service(name="Keep the balancer running", service="primetime-balancer", running=True, enabled=True)
     systemd.service(  # connections that are open stay with the process that has them
         name="Load the balancer's changed configuration",
         service="primetime-balancer",

@@ -4,7 +4,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
 
-from primetime import here
+from primetime import here, units
 from primetime.operations import finish_packages, install_debs, kernel_settings, system_user
 from primetime.pending import reload_due, restart_due
 from primetime.settings import packages, sysctls
@@ -104,20 +104,11 @@ def base_exporter() -> None:
     settings, service = here.mine(BaseExporter), "primetime-base-exporter"
     apt.packages(name="Install the host's exporter", packages=here.packages(BaseExporter))
     systemd.service(name="Stop the distribution's exporter", service=settings.packages[0], running=False, enabled=False)
-    unit = files.template(
-        name="Write the unit of the host's exporter",
+    units.keep(
+        service,
+        "the host's exporter",
         src=f"templates/base/{service}.service.j2",
-        dest=f"/etc/systemd/system/{service}.service",
-        mode="644",
         exporter=settings,
         address=here.address(),
         within=here.network(),
     )
-    systemd.daemon_reload(name="Read the changed unit of the host's exporter", _if=reload_due(service, unit))
-    systemd.service(
-        name="Restart the host's exporter on its new unit",
-        service=service,
-        restarted=True,
-        _if=restart_due(service, unit, reads=f"/etc/systemd/system/{service}.service"),
-    )
-    systemd.service(name="Keep the host's exporter running", service=service, running=True, enabled=True)

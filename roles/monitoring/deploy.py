@@ -8,8 +8,7 @@ from pyinfra.api import deploy
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, systemd
 
-from primetime import alerts, here
-from primetime.pending import reload_due, restart_due
+from primetime import alerts, here, units
 from roles.monitoring.settings import Monitoring
 
 FOLDER = "/etc/primetime/monitoring"
@@ -89,21 +88,15 @@ def _daemon(name: str, called: str, *written: OperationMeta, **values: Any) -> N
     files.directory(
         name=f"Make the data folder of {called}", path=data, user="prometheus", group="prometheus", mode="750"
     )
-    unit = files.template(
-        name=f"Write the unit of {called}",
+    units.keep(
+        service,
+        called,
+        *written,
         src=f"templates/monitoring/{service}.service.j2",
-        dest=f"/etc/systemd/system/{service}.service",
-        mode="644",
+        new="configuration",
+        reads=f"{FOLDER}/{name}",
         config=_config(name),
         data=data,
         memory_mb=int(here.memory()[0] * values["monitoring"].memory_share),
         **values,
     )
-    systemd.daemon_reload(name=f"Read the changed unit of {called}", _if=reload_due(service, unit))
-    systemd.service(
-        name=f"Restart {called} on its new configuration",
-        service=service,
-        restarted=True,
-        _if=restart_due(service, *written, unit, reads=f"{FOLDER}/{name}"),
-    )
-    systemd.service(name=f"Keep {called} running", service=service, running=True, enabled=True)

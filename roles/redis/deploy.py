@@ -5,7 +5,7 @@ import json
 from pyinfra.api import deploy
 from pyinfra.operations import apt, files, systemd
 
-from primetime import here
+from primetime import here, units
 from primetime.operations import rendered, secret_file, system_user
 from primetime.pending import load_due, reload_due, restart_due
 from primetime.secrets.value import Value
@@ -93,25 +93,19 @@ def redis_exporter() -> None:
         group="redis-exporter",
         mode="400",
     )
-    unit = files.template(
-        name="Write the unit of Redis' exporter",
+    units.keep(
+        service,
+        "Redis' exporter",
+        passwords,
         src=f"templates/redis/{service}.service.j2",
-        dest=f"/etc/systemd/system/{service}.service",
-        mode="644",
+        new="password or unit",
+        reads=PASSWORDS,
         exporter=settings,
         redis=here.mine(Redis),
         address=here.address(),
         passwords=PASSWORDS,
         within=here.network(),
     )
-    systemd.daemon_reload(name="Read the changed unit of Redis' exporter", _if=reload_due(service, unit))
-    systemd.service(
-        name="Restart Redis' exporter on its new password or unit",
-        service=service,
-        restarted=True,
-        _if=restart_due(service, passwords, unit, reads=PASSWORDS),
-    )
-    systemd.service(name="Keep Redis' exporter running", service=service, running=True, enabled=True)
 
 
 def _passwords(at: str) -> Value:

@@ -3,11 +3,10 @@
 from io import StringIO
 
 from pyinfra.api.deploy import deploy
-from pyinfra.operations import apt, files, systemd
+from pyinfra.operations import apt, files
 
-from primetime import here
+from primetime import here, units
 from primetime.operations import system_user
-from primetime.pending import reload_due, restart_due
 from roles.java import deploy as java
 from roles.zookeeper.settings import Zookeeper, ZookeeperExporter
 
@@ -53,22 +52,16 @@ def zookeeper_exporter() -> None:
     program = files.put(
         name="Install ZooKeeper's exporter", src="templates/zookeeper/exporter.py", dest=EXPORTER, mode="755"
     )
-    unit = files.template(
-        name="Write the unit of ZooKeeper's exporter",
+    units.keep(
+        service,
+        "ZooKeeper's exporter",
+        program,
         src=f"templates/zookeeper/{service}.service.j2",
-        dest=f"/etc/systemd/system/{service}.service",
-        mode="644",
+        new="program or unit",
+        reads=EXPORTER,
         program=EXPORTER,
         exporter=here.mine(ZookeeperExporter),
         zookeeper=here.mine(Zookeeper),
         address=here.address(),
         within=here.network(),
     )
-    systemd.daemon_reload(name="Read the changed unit of ZooKeeper's exporter", _if=reload_due(service, unit))
-    systemd.service(
-        name="Restart ZooKeeper's exporter on its new program or unit",
-        service=service,
-        restarted=True,
-        _if=restart_due(service, program, unit, reads=EXPORTER),
-    )
-    systemd.service(name="Keep ZooKeeper's exporter running", service=service, running=True, enabled=True)

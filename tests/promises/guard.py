@@ -16,8 +16,8 @@ BREAKS = {
     "is as converged": changed(
         UNIT,
         "$ a # by hand",
-        f"guard: {CONVERGED}Write the guard's unit",
-        f"guard: {CONVERGED}Read the guard's changed unit",
+        f"guard: {CONVERGED}Write the unit of the guard",
+        f"guard: {CONVERGED}Read the changed unit of the guard",
         f"guard: {CONVERGED}Restart the guard on its new bundle or unit",
     ),
 }

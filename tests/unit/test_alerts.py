@@ -80,6 +80,7 @@ def test_a_threshold_and_a_duration_can_be_overridden() -> None:
     ("overrides", "said"),
     [
         ({"RedisNearlyFul": {"threshold": 1}}, "no such alert: did you mean RedisNearlyFull?"),
+        ({"Zzz": {"threshold": 1}}, f"no such alert: write one of {', '.join(alert.name for alert in ALERTS)}"),
         ({"RedisNearlyFull": 1}, "write what to override: {threshold: 1, lasts_s: 60}"),
         ({"RedisNearlyFull": {"severity": "page"}}, "only threshold and lasts_s can be overridden, by numbers"),
         ({"RedisNearlyFull": {"threshold": "much"}}, "only threshold and lasts_s can be overridden, by numbers"),
