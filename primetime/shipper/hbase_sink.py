@@ -80,6 +80,7 @@ class HbaseSink:
         self._kept: dict[SegmentId, str] = {}  # corrupt or gated: shipped as far as it goes, never removed
         self._pending: Batch | None = None  # being stored
         self._ahead: Batch | None = None  # read while HBase was at work, to be stored next
+        self._learned = False  # what was lost before this process began
         self._turn = 0
         self._batches = self._events = self._dead = 0
 
@@ -92,14 +93,26 @@ class HbaseSink:
         if self._pending is None:
             self._pending, self._ahead = self._ahead or self._gather(found), None
         if self._pending is None:
+            self._learn_losses()
             return 0
         self._store(self._pending, found)
         shipped, self._pending = self._pending.events, None
         return shipped
 
+    def _learn_losses(self) -> None:
+        """Once, when there is nothing to ship: for a source that begins later, nothing is lost yet."""
+        if self._learned:
+            return
+        for source, last in self._spool.last_numbers().items():
+            if self._mine(SegmentId(source, last)):
+                self._ledger.learn_losses(source, last)
+        self._learned = True
+
     def report(self) -> dict[str, Any]:
-        """How far it is, for the status."""
+        """How far it is, for the status. What is `lost` is said once that is known."""
+        lost = {str(segment): numbers for segment, numbers in self._ledger.lost.items()}
         return {
+            **({"lost": lost} if self._learned else {}),
             "batches": self._batches,
             "events": self._events,
             "dead_letters": self._dead,

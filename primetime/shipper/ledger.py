@@ -15,6 +15,8 @@ from primetime.shipper.spool import SegmentId
 TABLE = "ledger"
 OPEN, DONE, CORRUPT, GATED, LOST = "open", "done", "corrupt", "gated", "lost"
 
+LOOK_BACK = 100_000  # a worker's numbers: eleven days of a segment every ten seconds, read in a second or two
+
 _COUNTERS = ("bytes", "records", "read", "stored", "dead", "gated")
 
 
@@ -92,6 +94,7 @@ class Ledger:
 
     def __init__(self, hbase: Hbase) -> None:
         self._hbase = hbase
+        self.lost: dict[SegmentId, int] = {}  # lost segments, or the first of a run of them → how many these are
         self._written_ms: dict[SegmentId, int] = {}
 
     def load(self, source: str, first: int, last: int) -> dict[int, Row]:
@@ -109,6 +112,22 @@ class Ledger:
         """Write rows, each whole or not at all: HBase puts a row atomically. After HbaseUnavailable: again."""
         cells = {str(segment).encode(): self._cells(segment, row) for segment, row in rows.items()}
         self._hbase.put(TABLE, cells)
+        self._note_losses(rows)
+
+    def learn_losses(self, source: str, last: int) -> None:
+        """What is lost of a source's latest numbers, up to `last`: from then on `lost` follows what is written."""
+        start, stop = str(SegmentId(source, max(1, last - LOOK_BACK))), str(SegmentId(source, last)) + "\0"
+        states = list(self._hbase.scan(TABLE, start.encode(), stop.encode(), prefix=b"state"))
+        for row, _, state, _ in states:
+            if state.decode() == LOST:
+                number = int(row[-10:])
+                self._note_losses({SegmentId(source, number): self.load(source, number, number)[number]})
+
+    def _note_losses(self, rows: Mapping[SegmentId, Row]) -> None:
+        for segment, row in rows.items():
+            self.lost.pop(segment, None)
+            if row.state == LOST:
+                self.lost[segment] = int(row.notes.get("last", segment.number)) - segment.number + 1
 
     def forget(self, segment: SegmentId) -> None:
         """The segment is gone from the spool: nothing will be written to its row."""

@@ -43,6 +43,8 @@ def _lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield from _family(name, "counter", about, counted)
     kept = [({"sink": sink}, len(said["kept"])) for sink, said in sinks.items() if sink == "hbase"]
     yield from _family("kept_segments", "gauge", "Segments that cannot be stored whole and stay in the spool.", kept)
+    lost = [({"sink": sink}, sum(said["lost"].values())) for sink, said in sinks.items() if "lost" in said]
+    yield from _family("lost_segments", "gauge", "Segments that are gone without having been stored whole.", lost)
     for name, kind, about, value in (
         ("spool_segments", "gauge", "Segments in the spool.", status["segments"]),
         ("spool_bytes", "gauge", "What they take on the disk.", status["spool_bytes"]),

@@ -70,6 +70,17 @@ class Spool:
             suffixes.setdefault(segment, set()).add(suffix)
         return {segment: kind for segment in sorted(suffixes) if (kind := _kind(suffixes[segment]))}
 
+    def last_numbers(self) -> dict[str, int]:
+        """Source → the last number that its worker has used for a segment that appeared (docs/architecture.md)."""
+        with contextlib.suppress(FileNotFoundError):
+            ulid = (self.directory / "spool.ulid").read_text().strip()
+            return {
+                f"{ulid}-{path.stem}": number
+                for path in sorted(self.directory.glob("w[0-9][0-9].number"))
+                if (number := _last_number(path)) is not None
+            }
+        return {}
+
     def path(self, segment: SegmentId, suffix: str) -> Path:
         return self.directory / f"{segment}.{suffix}"
 
@@ -152,3 +163,14 @@ def _locked(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _last_number(path: Path) -> int | None:
+    text = path.read_text().strip()
+    if not text.isdecimal():
+        return None
+    number = int(text)
+    with contextlib.suppress(FileNotFoundError):  # reserved for a segment that has not appeared yet
+        if int(path.with_name(f"{path.stem}.next").stat().st_mtime) == number:
+            return number - 1
+    return number

@@ -41,6 +41,8 @@ def _merged(reports: list[dict[str, Any]]) -> dict[str, Any]:
     merged["last_batch_ms"] = max((report.get("last_batch_ms") or 0 for report in reports), default=0) or None
     merged["last_error"] = next((report["last_error"] for report in reports if report.get("last_error")), None)
     merged["kept"] = {segment: reason for report in reports for segment, reason in report.get("kept", {}).items()}
+    if reports and all("lost" in report for report in reports):  # else nobody knows yet
+        merged["lost"] = {segment: numbers for report in reports for segment, numbers in report["lost"].items()}
     return merged
 
 

@@ -31,35 +31,12 @@ def survey(spool: Spool, positions: Positions) -> dict[str, Any]:
     """`{"at_ms", "last": {source: number}, "segments": {name: what it holds}}`, looked at in this order: a segment that
     is neither here nor in a ledger read afterwards is gone, unless its number is above `last`."""
     at_ms = time.time_ns() // 1_000_000
-    last = last_numbers(spool.directory)
+    last = spool.last_numbers()
     segments = {}
     for segment, kind in spool.scan().items():
         with contextlib.suppress(FileNotFoundError):  # shipped and removed meanwhile
             segments[str(segment)] = _segment(spool, segment, kind, positions)
     return {"at_ms": at_ms, "last": last, "segments": segments}
-
-
-def last_numbers(directory: Path) -> dict[str, int]:
-    """Source → the last number that its worker has used for a segment that appeared (docs/architecture.md, "Spool")."""
-    with contextlib.suppress(FileNotFoundError):
-        ulid = (directory / "spool.ulid").read_text().strip()
-        return {
-            f"{ulid}-{path.stem}": number
-            for path in sorted(directory.glob("w[0-9][0-9].number"))
-            if (number := _last_number(path)) is not None
-        }
-    return {}
-
-
-def _last_number(path: Path) -> int | None:
-    text = path.read_text().strip()
-    if not text.isdecimal():
-        return None
-    number = int(text)
-    with contextlib.suppress(FileNotFoundError):  # reserved for a segment that has not appeared yet
-        if int(path.with_name(f"{path.stem}.next").stat().st_mtime) == number:
-            return number - 1
-    return number
 
 
 def _segment(spool: Spool, segment: SegmentId, kind: Kind, positions: Positions) -> dict[str, Any]:

@@ -362,6 +362,28 @@ def test_a_segment_that_goes_under_the_shipper_s_eyes_is_a_loss(tmp_path: Path) 
     assert outcome(hbase)[FIRST] == ("lost", "1", "1", "0", "1")
 
 
+def test_a_loss_is_told_until_the_segment_is_back_also_by_the_next_shipper(tmp_path: Path) -> None:
+    for number in (1, 4):
+        Writer(tmp_path, number).write(event(number)).seal()
+    (tmp_path / "spool.ulid").write_text(f"{SPOOL}\n")
+    (tmp_path / "w00.number").write_text("4\n")
+    hbase = MemoryHbase()
+    first = sink(tmp_path, hbase)
+    ship(first, lambda: first.report().get("lost") == {SECOND: 2})
+    second = sink(tmp_path, hbase)
+    ship(second, lambda: second.report().get("lost") == {SECOND: 2})
+    Writer(tmp_path, 2).write(event(2)).seal()
+    ship(second, lambda: second.report()["lost"] == {})
+
+
+def test_what_is_lost_is_not_known_while_there_is_something_to_ship(tmp_path: Path) -> None:
+    Writer(tmp_path).write(event(1)).seal()
+    shipper = sink(tmp_path, MemoryHbase())
+    shipper.step()
+    assert "lost" not in shipper.report()
+    ship(shipper, lambda: shipper.report().get("lost") == {})
+
+
 def test_the_ledger_moves_on_when_the_clock_was_set_back(tmp_path: Path) -> None:
     hbase = MemoryHbase()
     next_year = time.time_ns() // 1_000_000 + 365 * 86_400_000

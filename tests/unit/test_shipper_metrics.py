@@ -65,6 +65,13 @@ def test_the_spool_and_what_cannot_leave_it_are_counted(tmp_path: Path) -> None:
     assert found["start_time_seconds"] == RECEIVED_MS / 1000
 
 
+def test_what_is_lost_is_told_once_every_lane_knows(tmp_path: Path) -> None:
+    lost = {**HBASE, "lost": {f"{SPOOL}-w00-0000000002": 3}}
+    assert 'lost_segments{sink="hbase"}' not in told(tmp_path, {"hbase-0": lost, "hbase-1": HBASE})
+    found = told(tmp_path, {"hbase-0": lost, "hbase-1": {**HBASE, "lost": {f"{SPOOL}-w01-0000000001": 1}}})
+    assert found['lost_segments{sink="hbase"}'] == 4
+
+
 def test_a_sink_is_as_late_as_its_oldest_event(tmp_path: Path) -> None:
     first = Writer(tmp_path, 1, worker=0).write(event(1), received_ms=RECEIVED_MS + 60_000).seal()
     second = Writer(tmp_path, 1, worker=1).write(event(2)).seal()
