@@ -1,11 +1,12 @@
 """`show`: what shows need: `capacity`, the machines for a crowd; `calendar`, the weeks to come;
-`freeze`, while a show is on.
+`freeze`, while a show is on; `report`, what one was.
 """
 
 from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from primetime.cloud.prices import cost
 from primetime.cloud.schedule import calendar, collecting
 from primetime.console import Console, table
 from primetime.errors import UsageError
+from primetime.paths import home
 from primetime.quantities import count, seconds
 from primetime.topology import load
 
@@ -40,13 +42,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("--days", default="7", help="so many from now on (default: 7)")
     sub.add_argument("--from", dest="since", metavar="YYYY-MM-DD", help="a day (UTC) to begin with in place of now")
 
+    sub = actions.add_parser("report", help="what a show was, as one page: curves, certificates, alerts, capacity")
+    sub.add_argument("show", metavar="SHOW", help="as events name it, for example quiz-20261128")
+    add_topology(sub)
+    sub.add_argument("--from", dest="since", metavar="MOMENT", help="like 2026-11-28T19:30 (UTC); default: the show's")
+    sub.add_argument("--until", metavar="MOMENT", help="default: the show's end, or now")
+    sub.add_argument("--output", metavar="FILE", help="default: PRIMETIME_HOME/reports/SHOW.html")
+
     sub = actions.add_parser("freeze", help="nothing takes a collector away until it is ended, and up refuses")
     add_topology(sub)
     sub.add_argument("--end", action="store_true", help="let everything go on")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    does = {"calendar": _calendar, "freeze": _freeze, "capacity": _capacity}
+    does = {"calendar": _calendar, "freeze": _freeze, "capacity": _capacity, "report": _report}
     return does[arguments.action](arguments, console)
 
 
@@ -121,6 +130,35 @@ def _day(text: str) -> datetime:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError as error:
         raise UsageError(f"{text!r} is not a day: write it like 2026-11-28") from error
+
+
+def _report(arguments: argparse.Namespace, console: Console) -> int:
+    from primetime.cli.rehearse import runs
+    from primetime.rehearsal.circumstances import revision
+    from primetime.rehearsal.record import write_whole
+    from primetime.report import window
+    from primetime.report.gather import gather
+    from primetime.report.page import page, verdict
+
+    topology, now = load(arguments.topology), datetime.now(UTC)
+    since, until = (window.instant(each) if each else None for each in (arguments.since, arguments.until))
+    evening = gather(topology, arguments.show, (since, until), runs(topology), now)
+    path = Path(arguments.output) if arguments.output else home() / "reports" / f"{arguments.show}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, page(evening, now, revision()).encode())
+    said = verdict(evening)
+    console.say(f"{said.headline}: {said.sentence}")
+    for sentence in evening.unknown:
+        console.say(f"not known: {sentence}")
+    console.say(f"to read and to send on: {path}")
+    span = {"since": evening.window.since.isoformat(), "until": evening.window.until.isoformat()}
+    fired = None if evening.fired is None else [each.name for each in evening.fired]
+    runs_of = [each.certificate.run for each in evening.rehearsals]
+    console.result(
+        {"show": evening.show, "topology": topology.name, **span, "headline": said.headline, "good": said.good}
+        | {"runs": runs_of, "fired": fired, "unknown": evening.unknown, "page": str(path)}
+    )
+    return 0
 
 
 def _capacity(arguments: argparse.Namespace, console: Console) -> int:

@@ -54,6 +54,11 @@ def of(inventory: Inventory) -> Circumstances:
     return Circumstances(topology.name, provider_of(topology), _machine(), _versions(inventory), nodes)
 
 
+def revision() -> str:
+    """This primetime's commit."""
+    return _said(["git", "-C", str(REPO), "describe", "--always", "--dirty", "--abbrev=12"])
+
+
 def _machine() -> dict[str, str]:
     memory = re.search(r"MemTotal: +(\d+)", _text("/proc/meminfo"))
     cpu = re.search(r"model name\s*: (.+)", _text("/proc/cpuinfo"))
@@ -69,9 +74,8 @@ def _versions(inventory: Inventory) -> dict[str, str]:
     jars = dict(re.findall(r"<(hbase|hadoop|zookeeper)\.version>([^<]+)<", _text(str(REPO / "jars" / "pom.xml"))))
     with ThreadPoolExecutor() as pool:
         asked = {package: pool.submit(_installed, inventory, group, package) for package, group in _PACKAGES.items()}
-        revision = _said(["git", "-C", str(REPO), "describe", "--always", "--dirty", "--abbrev=12"])
         return {
-            "primetime": revision,
+            "primetime": revision(),
             **{package.removesuffix("-server"): answer.result() for package, answer in asked.items()},
             **{_NAMES[name]: version for name, version in jars.items()},
             "image": inventory.topology.image,

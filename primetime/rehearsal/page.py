@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
-from jinja2 import Environment, StrictUndefined
-
+from primetime import paper
 from primetime.rehearsal.certificate import Certificate
 from primetime.rehearsal.circumstances import Circumstances
 
-WIDTH, HEIGHT, LEFT, TOP = 860, 240, 64, 14  # of the curve, and its margins
+WIDTH, HEIGHT = paper.BURST.inner_width, paper.BURST.inner_height
+LEFT, TOP = paper.BURST.left, paper.BURST.top
 MOST_BARS = 240
 TICKS = 4
 
@@ -51,20 +50,12 @@ def page(
     """The page as HTML. `per_tenth`: updates answered in each 100 ms; per second when that was not kept. `shipped`:
     seconds since the first byte, and how many were stored by then."""
     counts, step_s = (per_tenth, 0.1) if per_tenth else (certificate.per_second, 1.0)
-    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = lambda value: "-" if value is None else f"{value:,}"
-    text = resources.files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(text).render(
+    return paper.render(
+        __package__,
+        "page.html.j2",
         certificate=certificate,
         circumstances=circumstances,
         curve=curve(counts, step_s, certificate.stored_seconds, shipped),
-        width=LEFT + WIDTH + 16,
-        height=TOP + HEIGHT + 28,
-        left=LEFT,
-        right=LEFT + WIDTH,
-        base=TOP + HEIGHT,
-        top=TOP,
-        middle=LEFT + WIDTH / 2,
     )
 
 
