@@ -34,7 +34,7 @@ class Collector:
     worker_connections: int = 16_384  # 20,000 phones fit into two workers, shared unevenly too
     open_files: int = 65_536  # a container may clamp this to 20,000; one worker's connections still fit
     body_max_kb: int = 256  # the contract's limit of a request
-    client_timeout_s: int = 10
+    client_timeout_s: int = 10  # how long a client may say nothing within a request
     keepalive_timeout_s: int = 75
     retry_after_s: int = 1
     # web pages of these may send events and read the answers; "*": any page
@@ -45,6 +45,9 @@ class Collector:
     spool_path: str = "/var/spool/primetime"
     spool_budget_mb: int = 4096  # 27 million events of 150 bytes, for as long as the shipper stands still
     segment_mb: int = 64
+    # of each, with zeros ahead of time, so that a sync has nothing but the events to write; as much as the last one
+    # took, when that is more; 0: none, for file systems that copy on write
+    segment_filled_mb: int = 16
     segment_age_s: int = 10
 
     nice: int = -5  # accepting goes before what drains the spool

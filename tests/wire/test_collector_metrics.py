@@ -73,6 +73,17 @@ def test_what_is_refused_is_counted_by_route_and_status() -> None:
         wait_until_told(server, expected)
 
 
+def test_a_preflight_is_counted_and_a_body_that_never_came_is_not() -> None:
+    asks = {"Origin": "https://vote.example.org", "Access-Control-Request-Method": "POST"}
+    with collector(origins=("*",), client_timeout_s=1) as server:
+        assert server.request("OPTIONS", "/events", **asks).status == 204
+        assert server.exchange(b"POST /events HTTP/1.1\r\nHost: c\r\nContent-Length: 9\r\n\r\n[") == b""
+        assert server.request("OPTIONS", "/e", **asks).status == 204
+        found = wait_until_told(server, {requests("beacon", 204): 1})
+        assert found[requests("events", 204)] == 1
+        assert sum(value for name, value in found.items() if name.startswith('requests_total{route="events"')) == 1
+
+
 def test_a_beacon_is_one_event() -> None:
     with collector() as server:
         answer = server.get("/e?id=01ARZ3NDEKTSV4RRFFQ69G5FAV&show=news&pos_ms=0")

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +149,34 @@ def test_space_is_reserved_and_an_open_segment_is_locked() -> None:
         assert path.stat().st_size == 2**20
         with path.open("rb") as reader, pytest.raises(BlockingIOError):
             fcntl.flock(reader, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def written_from_the_start(path: Path) -> int:
+    """Bytes before the first that is only reserved."""
+    with path.open("rb") as file:
+        return os.lseek(file.fileno(), 0, os.SEEK_HOLE)
+
+
+def test_space_is_filled_with_zeros_as_far_as_the_last_segment_went() -> None:
+    with collector(segment_mb=4, segment_filled_mb=1) as server:
+        following = server.spool / "w00.next"
+        wait_for("the first segment's space", lambda: following.exists() and written_from_the_start(following) == 2**20)
+        assert following.read_bytes().count(0) == 4 * 2**20
+        batch = [event(data="x" * 2000) for _ in range(100)]
+        for _ in range(22):  # a little more than a segment holds
+            assert server.post(batch).status == 204
+        (full,) = wait_for("it to be sealed", lambda: list(server.spool.glob("*.sealed")))
+        size = full.stat().st_size
+        wait_for("as much", lambda: following.exists() and 0 <= written_from_the_start(following) - size < 2**13)
+
+
+def test_no_space_is_filled_where_none_is_wanted() -> None:
+    with collector(segment_filled_mb=0) as server:
+        following = server.spool / "w00.next"
+        wait_for("the first segment's space", lambda: following.exists() and following.stat().st_size == 2**20)
+        assert server.post([event()]).status == 204
+        assert written_from_the_start(following) == 0
+        assert len(server.stored()) == 1
 
 
 def test_a_graceful_stop_seals_what_is_open_and_gives_back_reserved_space() -> None:

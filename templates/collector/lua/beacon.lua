@@ -2,8 +2,6 @@
 -- GET /e: one event in the query string, for callers that cannot post. It becomes JSON with its keys in one order, so
 -- that a beacon sent again has the same bytes, and then goes the way of every batch.
 
-local answer = require "collector.answer"
-local cors = require "collector.cors"
 local intake = require "collector.intake"
 
 local KEYS = { "id", "show", "pos_ms", "user", "type", "at" }
@@ -58,8 +56,8 @@ end
 
 function M.get()
     ngx.header["Cache-Control"] = "no-store"
-    if ngx.req.get_method() ~= "GET" then return cors.preflight("GET") or answer.wrong_method("GET") end
-    return intake.answer(read())
+    if ngx.req.get_method() ~= "GET" then return intake.wrong_method("beacon", "GET") end
+    return intake.answer("beacon", read())
 end
 
 return M

@@ -37,7 +37,8 @@ function M.preflight(method)
     ngx.header["Access-Control-Allow-Methods"] = method
     ngx.header["Access-Control-Allow-Headers"] = "Content-Type"
     ngx.header["Access-Control-Max-Age"] = KEEP_S
-    ngx.exit(204)
+    ngx.status = 204
+    ngx.send_headers()
     return true
 end
 

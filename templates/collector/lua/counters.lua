@@ -74,16 +74,16 @@ function M.leave()
     M.tell()
 end
 
--- A request of a route that its location knows has got its answer.
-function M.answered(route)
-    up(requests[route], ngx.status)
+-- A request of one of the routes gets its answer.
+function M.answered(route, status)
+    up(requests[route], status)
     if leaving then M.tell() end
 end
 
 -- Any other: one that nginx refused by itself has been sent to another location, and is counted where it wanted to go.
 function M.answered_elsewhere()
     local path = (ngx.var.request_uri or ""):match("^[^?]*")
-    M.answered(path == "/events" and "events" or path == "/e" and "beacon" or "other")
+    M.answered(path == "/events" and "events" or path == "/e" and "beacon" or "other", ngx.status)
 end
 
 return M

@@ -4,6 +4,7 @@
 local answer = require "collector.answer"
 local committer = require "collector.committer"
 local cors = require "collector.cors"
+local counters = require "collector.counters"
 local groups = require "collector.group"
 local scanner = require "collector.scanner"
 
@@ -21,15 +22,30 @@ function M.accept(body)
     return group
 end
 
--- Waits for the group that accept() gave, and answers; or refuses with what it said.
-function M.answer(group, status, sentence)
-    if group then
-        if groups.wait(group) then return ngx.exit(204) end
-        return answer.unavailable(group.problem or "the disk is slow: send the same bytes again")
-    end
+local function refuse(status, sentence)
     if status == 503 and committer.is_draining() then return ngx.exec("@draining") end
     if status == 503 then return answer.unavailable(sentence) end
     return answer.text(status, sentence)
+end
+
+-- Waits for the group that accept() gave, and answers; or refuses with what it said. Counted for `route`.
+function M.answer(route, group, status, sentence)
+    if not group then
+        refuse(status, sentence)
+    elseif groups.wait(group) then
+        counters.answered(route, 204)
+        return ngx.exit(204) -- does not come back
+    else
+        status = 503
+        answer.unavailable(group.problem or "the disk is slow: send the same bytes again")
+    end
+    counters.answered(route, status)
+end
+
+-- A request with another method than `allowed`.
+function M.wrong_method(route, allowed)
+    if not cors.preflight(allowed) then answer.wrong_method(allowed) end
+    counters.answered(route, ngx.status)
 end
 
 -- What @draining answers.
@@ -47,8 +63,8 @@ local function read()
 end
 
 function M.post()
-    if ngx.req.get_method() ~= "POST" then return cors.preflight("POST") or answer.wrong_method("POST") end
-    return M.answer(read())
+    if ngx.req.get_method() ~= "POST" then return M.wrong_method("events", "POST") end
+    return M.answer("events", read())
 end
 
 return M

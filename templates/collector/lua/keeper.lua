@@ -14,6 +14,7 @@ local wake, ready = assert(semaphore.new()), assert(semaphore.new())
 local prepared -- the reserved file of the next segment: { fd, number }
 local finished = {} -- segments to seal
 local last_number
+local last_bytes = 0 -- of the segment that was finished last
 local retry_at = 0
 
 local M = { problem = nil, place = nil, done = false } -- place: { worker, ulid, lock }
@@ -37,10 +38,16 @@ local function claim()
     M.place, last_number = { worker = worker, ulid = ulid, lock = lock }, number
 end
 
+-- Bytes of the next segment to fill with zeros: as many as the last one took, and at least what is configured.
+local function to_fill()
+    if config.filled_bytes == 0 then return 0 end
+    return math.min(math.max(config.filled_bytes, last_bytes), config.segment_bytes)
+end
+
 local function prepare()
     local number = last_number + 1
     local fd, problem = disk.call("segment", "prepare", config.spool, M.place.worker, number, config.segment_bytes,
-                                  config.budget_bytes)
+                                  to_fill(), config.budget_bytes)
     if not fd then return report(problem) end
     prepared = { fd = fd, number = number }
 end
@@ -83,6 +90,7 @@ end
 
 function M.finish(segment)
     finished[#finished + 1] = segment
+    last_bytes = segment.bytes
     signal(wake)
 end
 

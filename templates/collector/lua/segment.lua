@@ -11,6 +11,8 @@ local C = ffi.C
 
 ffi.cdef "unsigned long crc32(unsigned long crc, const void *buffer, unsigned length);" -- zlib, which nginx links
 
+local ZEROS = 1048576
+
 local M = {}
 
 local function next_path(spool, worker)
@@ -21,16 +23,31 @@ local function path_of(spool, ulid, worker, number)
     return ("%s/%s-w%02d-%010d"):format(spool, ulid, worker, number)
 end
 
-local function fill(fd, number, reserve)
+-- Writes zeros to the first `length` bytes, a little at a time: a commit's sync queues behind each. To write to a block
+-- that is only reserved costs each sync of a record another write, of the block's state, and with a journal a commit
+-- of that.
+local function fill_with_zeros(fd, length)
+    local zeros, ok, problem = ffi.new("char[?]", ZEROS), true, nil
+    for offset = 0, length - 1, ZEROS do
+        ok, problem = posix.write(fd, zeros, math.min(ZEROS, length - offset), offset)
+        if ok then ok, problem = posix.sync_data(fd) end
+        if not ok then break end
+    end
+    return ok, problem
+end
+
+local function fill(fd, number, reserve, filled)
     local ok, problem = posix.lock(fd) -- held from birth: a reader never sees an open segment without its lock
     if ok then ok, problem = posix.reserve(fd, reserve) end
+    if ok then ok, problem = fill_with_zeros(fd, filled) end
     if ok then ok, problem = posix.set_time(fd, number) end -- what for: slot.lua, last_number
     if ok then ok, problem = posix.sync(fd) end
     return ok, problem
 end
 
--- Reserves the space of segment `number` before anybody waits for it. Returns its open, locked file.
-function M.prepare(spool, worker, number, reserve, budget)
+-- Reserves the space of segment `number` before anybody waits for it, and fills the first part of it with zeros.
+-- Returns its open, locked file.
+function M.prepare(spool, worker, number, reserve, filled, budget)
     local path = next_path(spool, worker)
     posix.unlink(path) -- one that a killed worker has left
     local used, unknown = survey.usage(spool)
@@ -40,7 +57,7 @@ function M.prepare(spool, worker, number, reserve, budget)
     end
     local fd, why = posix.open(path, posix.RDWR + posix.CREAT + posix.EXCL)
     if not fd then return nil, why end
-    local ok, problem = fill(fd, number, reserve)
+    local ok, problem = fill(fd, number, reserve, filled)
     if ok then ok, problem = slot.draft_number(spool, worker, number) end
     if ok then ok, problem = posix.sync_folder(spool) end
     if ok then return fd end
