@@ -35,6 +35,7 @@ class Collector:
     open_files: int = 65_536  # a container may clamp this to 20,000; one worker's connections still fit
     body_max_kb: int = 256  # the contract's limit of a request
     client_timeout_s: int = 10  # how long a client may say nothing within a request
+    body_deadline_s: int = 30  # for a whole body, however it trickles: 256 KiB at 70 kbit/s
     keepalive_timeout_s: int = 75
     retry_after_s: int = 1
     # web pages of these may send events and read the answers; "*": any page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +92,34 @@ def test_a_half_sent_body_ends_with_its_connection(server: Server) -> None:
     assert server.exchange(half) == b"", "a body that stops, but does not end, is given up"
     assert server.post([event()]).status == 204
     assert len(server.stored()) == len(before) + 1
+
+
+def is_ended(connection: socket.socket, within_s: float) -> bool:
+    """Whether the collector ends the connection, without an answer, while it gets a byte every 50 ms."""
+    connection.settimeout(0.05)
+    ends = time.monotonic() + within_s
+    while time.monotonic() < ends:
+        try:
+            connection.sendall(b" ")
+            return connection.recv(65536) == b""
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 100000\r\n\r\n[", b"Transfer-Encoding: chunked\r\n\r\n9999\r\n["])
+def test_a_body_that_trickles_ends_at_its_deadline(length: bytes) -> None:
+    body = compact([event()])
+    whole = HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    with collector(body_deadline_s=1) as server, server.connect() as steady, server.connect() as trickling:
+        steady.sendall(whole)
+        assert steady.recv(65536).startswith(b"HTTP/1.1 204 ")
+        trickling.sendall(HEAD + length)
+        assert is_ended(trickling, within_s=8), "a byte now and then holds a place for ever"
+        steady.sendall(whole)
+        assert steady.recv(65536).startswith(b"HTTP/1.1 204 "), "the deadline is the body's, not the connection's"
 
 
 def test_slow_clients_do_not_hold_up_others(server: Server) -> None:

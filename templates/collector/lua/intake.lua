@@ -6,6 +6,7 @@ local committer = require "collector.committer"
 local cors = require "collector.cors"
 local counters = require "collector.counters"
 local groups = require "collector.group"
+local reading = require "collector.reading"
 local scanner = require "collector.scanner"
 
 local M = {}
@@ -55,7 +56,9 @@ end
 
 -- In a function of its own, so that the body can be collected while its request waits.
 local function read()
+    local place = reading.begin()
     ngx.req.read_body()
+    reading.finish(place)
     local body = ngx.req.get_body_data()
     if body then return M.accept(body) end
     if ngx.req.get_body_file() then return nil, 413, "the body came in too many small chunks" end

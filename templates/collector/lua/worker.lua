@@ -6,6 +6,7 @@ local committer = require "collector.committer"
 local counters = require "collector.counters"
 local keeper = require "collector.keeper"
 local lookout = require "collector.lookout"
+local reading = require "collector.reading"
 
 local NEVER_S = 1e9
 local GLANCE_S = 0.02
@@ -33,6 +34,7 @@ function M.start()
     assert(ngx.timer.at(NEVER_S, see_off))
     assert(ngx.timer.every(counters.EVERY_S, tell))
     lookout.start()
+    reading.start()
 end
 
 return M
