@@ -11,6 +11,7 @@ from roles.collector.deploy import collector
 from roles.guard.deploy import guard
 from roles.hbase.deploy import hbase_master, hbase_regionserver, hbase_tables, hbase_thrift
 from roles.hdfs.deploy import hdfs_datanode, hdfs_namenode
+from roles.jenkins.deploy import jenkins
 from roles.monitoring.deploy import monitoring
 from roles.redis.deploy import redis, redis_exporter
 from roles.shipper.deploy import shipper
@@ -50,3 +51,5 @@ if "balancer" in host.groups:
     balancer()
 if "monitoring" in host.groups:
     monitoring()
+if "jenkins" in host.groups:
+    jenkins()

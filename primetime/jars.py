@@ -25,6 +25,7 @@ SOURCE = REPO / "jars"
 POM = "pom.xml"
 LOCK = "SHA256SUMS"
 TAR = "jars.tar"
+_ARCHIVES = "*.[jw]ar"
 
 Progress = Callable[[str], None]
 
@@ -71,7 +72,7 @@ def check(jars: Path, lock: Path) -> None:
 def pack(jars: Path, tar: Path) -> None:
     """All jars in one tar, the same bytes for the same jars: order, times, owners and modes are fixed."""
     with tarfile.open(tar, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in sorted(jars.glob("*.jar")):
+        for path in sorted(jars.glob(_ARCHIVES)):
             member = tarfile.TarInfo(path.name)
             member.size, member.mode = path.stat().st_size, 0o644
             with path.open("rb") as content:
@@ -117,7 +118,7 @@ def _fetch(to: Path, source: Path) -> None:
 def _sums(folder: Path) -> dict[str, str]:
     """File name → sha256 of every jar in a folder."""
     sums = {}
-    for path in folder.glob("*.jar"):
+    for path in folder.glob(_ARCHIVES):
         with path.open("rb") as file:
             sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return sums

@@ -16,12 +16,15 @@ from primetime.drivers.nspawn.state import NETWORK_NAME
 from primetime.errors import UsageError
 from primetime.validation import ERROR, FAILED, HOSTS, OK, Case, Outcome, junit, matrix
 from primetime.validation.changed import files_since, reached
+from primetime.validation.hosts import WHEN_NAMED
 
 SHOWN = 12  # sentences of a step for people; JUnit and JSON have all
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("role", nargs="*", help=f"these only, of {', '.join(HOSTS)} (default: all)")
+    parser.add_argument(
+        "role", nargs="*", help=f"these only, of {', '.join(HOSTS)} (default: all but {', '.join(WHEN_NAMED)})"
+    )
     parser.add_argument("--on", default=",".join(RELEASES), metavar="RELEASE,RELEASE", help="default: %(default)s")
     parser.add_argument("--changed-since", metavar="REV", help="only roles that changes since this git revision reach")
     parser.add_argument("--keep", action="store_true", help="keep the host of a role that fails, for ssh")
@@ -80,7 +83,7 @@ def _cases(arguments: argparse.Namespace) -> list[Case]:
         raise UsageError(f"--on names no distribution: choose of {', '.join(RELEASES)}")
     if not NETWORK_NAME.fullmatch(f"{arguments.name}-{max(HOSTS, key=len)}-{max(RELEASES, key=len)}"):
         raise UsageError(f"--name {arguments.name}: write at most 10 small letters, digits and dashes")
-    roles = [role for role in HOSTS if role in arguments.role or not arguments.role]
+    roles = [role for role in HOSTS if role in arguments.role or not (arguments.role or role in WHEN_NAMED)]
     if arguments.changed_since:
         changed = reached(files_since(arguments.changed_since))
         roles = [role for role in roles if role in changed]

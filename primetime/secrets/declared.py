@@ -12,7 +12,8 @@ class Secret:
 
     `name` begins with its owner's group (`redis_shipper`); `purpose` says what it is for; `rotation` what a converge
     does with a new value, and who restarts. `random_bytes` go into a value that is made here; 0: it comes from
-    elsewhere, so only `secret set` can give it. `readers` are the groups that work with it beside its owner.
+    elsewhere, so only `secret set` can give it. `readers` are the groups that work with it beside its owner. `when`
+    names a setting of its owner that is false or empty where nobody needs it.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Secret:
     rotation: str
     random_bytes: int = 32
     readers: tuple[str, ...] = ()
+    when: str = ""
 
     def make(self) -> str:
         """A new value: letters, digits, `-` and `_`."""

@@ -11,12 +11,13 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from primetime.errors import PrimetimeError, UsageError
+from primetime.overrides import overrides
 from primetime.paths import home
 from primetime.secrets.declared import Secret
 from primetime.secrets.keys import Key
 from primetime.secrets.store import Store
 from primetime.secrets.value import Value
-from primetime.settings import known
+from primetime.settings import from_data, known
 from primetime.topology import Topology, inventory_groups
 
 if TYPE_CHECKING:
@@ -42,7 +43,14 @@ def declared(topology: Topology) -> dict[str, tuple[str, Secret]]:
         for group in groups
         if group in known()
         for secret in getattr(known()[group], "secrets", ())
+        if _needed(secret, group, topology)
     }
+
+
+def _needed(secret: Secret, group: str, topology: Topology) -> bool:
+    if not secret.when:
+        return True
+    return bool(getattr(from_data(known()[group], overrides([group], topology.settings)), secret.when))
 
 
 def readable(topology: Topology, groups: Collection[str]) -> list[str]:

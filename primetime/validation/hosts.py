@@ -15,11 +15,15 @@ HOSTS: dict[str, tuple[list[str], int]] = {
     "guard": (["collector", "shipper", "guard"], 640),
     "zookeeper": (["zookeeper"], 512),
     "hdfs": (["hdfs/namenode", "hdfs/datanode"], 1024),
+    "jenkins": (["jenkins"], 1024),
     "hbase": (
         ["zookeeper", "hdfs/namenode", "hdfs/datanode", "hbase/master", "hbase/regionserver", "hbase/thrift"],
         2304,
     ),
 }
+
+# Validated when they are named: what they install is neither Debian's nor ours, and not every site reaches it.
+WHEN_NAMED = ("jenkins",)
 
 
 def topology(role: str, release: str, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 tcp:HOST:PORT                   something accepts connections there
 zookeeper:HOST:PORT,HOST:PORT   a member of this ensemble serves requests
 hdfs:HOST:PORT                  the NameNode with this web address takes writes, and there is room for them
+http:HOST:PORT/PATH             a GET of it is answered with 200
 datanode:HOST:PORT              the DataNode with this web address serves its NameNode
 
 Units call it before a daemon starts (what it needs is there) and after (it answers, so `systemctl start` returned
@@ -58,7 +59,12 @@ def datanode(where):
     return bool(actors) and all(actor["ActorState"] == "RUNNING" for actor in actors)
 
 
-CONDITIONS = {"tcp": tcp, "zookeeper": zookeeper, "hdfs": hdfs, "datanode": datanode}
+def http(where):
+    with urllib.request.urlopen(f"http://{where}", timeout=ANSWER_S) as answer:
+        return answer.status == 200
+
+
+CONDITIONS = {"tcp": tcp, "http": http, "zookeeper": zookeeper, "hdfs": hdfs, "datanode": datanode}
 
 
 def holds(condition):

@@ -19,6 +19,7 @@ from primetime.settings import known
 from primetime.topology import load
 from primetime.verify.judge import ANSWERS
 from primetime.verify.promises import everything
+from tests import hudson
 from tests.conftest import Bench, Demo
 from tests.promises.breaking import CONVERGED, Break, do, table, way
 from tests.rotation import rotating
@@ -28,6 +29,7 @@ QUICK = 3  # in `test`
 
 
 BESIDE = str(REPO / "tests" / "promises" / "beside.yml")
+STAND_IN = str(REPO / "tests" / "promises" / "jenkins.yml")
 
 
 class Walked(NamedTuple):
@@ -46,7 +48,7 @@ def walked() -> dict[str, list[Walked]]:
     found = [Walked("base", ANSWERS)] + [Walked(promise.group, promise.sentence) for promise in everything()]
     found += [Walked(group, CONVERGED.rstrip(": ")) for group in daemons]
     places: dict[str, list[Walked]] = {}
-    for topology in ("demo", BESIDE):
+    for topology in ("demo", BESIDE, STAND_IN):
         groups = set(load(topology).all_groups()) - {walk.group for walks in places.values() for walk in walks}
         places[topology] = [walk for walk in found if walk.group in groups]
     return places
@@ -103,6 +105,22 @@ def beside() -> Iterator[Bench]:
         assert bench.json("down", "--yes")["left"] == []
 
 
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Jenkins' role with Hudson in place of Jenkins."""
+    file = tmp_path_factory.mktemp("topology") / "jenkins.yml"
+    file.write_text(hudson.topology("test-jenkins-walk"))
+    bench = Bench(file)
+    try:
+        hudson.up(bench)
+        bench.run("converge")
+        until(whole, bench)
+        yield bench
+        until(whole, bench)
+    finally:
+        assert bench.json("down", "--yes")["left"] == []
+
+
 def test_a_promise_is_walked_once() -> None:
     walks = [walk for walks in walked().values() for walk in walks]
     assert len(walks) == len(set(walks))
@@ -121,6 +139,11 @@ def test_verify_names_exactly_what_was_broken(mended: Demo, group: str, sentence
 @pytest.mark.parametrize(("group", "sentence"), cases(BESIDE, 0))
 def test_verify_names_exactly_what_was_broken_beside_the_demo(beside: Bench, group: str, sentence: str) -> None:
     names_exactly(beside, BESIDE, group, sentence)
+
+
+@pytest.mark.parametrize(("group", "sentence"), cases(STAND_IN, 0))
+def test_verify_names_exactly_what_was_broken_of_jenkins(stand_in: Bench, group: str, sentence: str) -> None:
+    names_exactly(stand_in, STAND_IN, group, sentence)
 
 
 def names_exactly(bench: Bench, topology: str, group: str, sentence: str) -> None:

@@ -119,3 +119,10 @@ def test_a_datanode_that_runs_for_its_namenode_serves() -> None:
 def test_a_datanode_without_its_namenode_does_not_serve(answer: bytes) -> None:
     with answering(answer) as where:
         assert "still waiting for datanode" in wait_for(0.2, f"datanode:{where}").stderr
+
+
+def test_a_page_is_waited_for_until_it_is_there() -> None:
+    with answering(b"HTTP/1.0 200 OK\r\n\r\n") as where:
+        assert wait_for(10, f"http:{where}/login").returncode == 0
+    with answering(b"HTTP/1.0 503 Starting\r\n\r\n") as where:
+        assert f"still waiting for http:{where}/login" in wait_for(0.2, f"http:{where}/login").stderr

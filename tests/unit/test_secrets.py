@@ -263,6 +263,18 @@ def test_a_secret_from_elsewhere_is_set_and_not_rotated(small: Topology, monkeyp
         secrets.check(small)
 
 
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [("", False), ("settings: {redis_maxmemory_mb: 0}", False), ("settings: {redis_maxmemory_mb: 7}", True)],
+)
+def test_a_secret_is_needed_only_with_its_setting(
+    settings: str, needed: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = secrets.Secret("redis_token", "a pager's", "Redis restarts", when="maxmemory_mb")
+    monkeypatch.setattr(secrets.known()["redis"], "secrets", (token,))
+    assert ("redis_token" in secrets.declared(parse(TOPOLOGY + settings, "small.yml"))) == needed
+
+
 def test_a_typing_error_in_a_deploy_is_told(small: Topology) -> None:
     with pytest.raises(UsageError, match="small has no secret redis_shpper"):
         secrets.value(small, "redis_shpper")

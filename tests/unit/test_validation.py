@@ -78,7 +78,7 @@ def test_what_there_is_not_is_answered_in_a_sentence(
             ["redis", "monitoring", "shipper", "guard"],
         ),  # one stands beside it, the other reads where it listens
         (["templates/collector/nginx.conf.j2"], ["collector", "shipper", "balancer", "guard"]),
-        (["roles/java/deploy.py"], ["shipper", "guard", "zookeeper", "hdfs", "hbase"]),
+        (["roles/java/deploy.py"], ["shipper", "guard", "zookeeper", "hdfs", "jenkins", "hbase"]),
         (["roles/hbase/tables.py"], ["shipper", "guard", "hbase"]),
         (["roles/zookeeper/settings.py"], ["shipper", "guard", "zookeeper", "hbase"]),
         (["jars/pom.xml"], ["shipper", "guard", "zookeeper", "hdfs", "hbase"]),

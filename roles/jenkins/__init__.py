@@ -1,0 +1,1 @@
+"""Jenkins: validates roles, bakes images and deploys; agents do the work."""
