@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from primetime import preflight
-from primetime.bench import servers, wrk
+from primetime.bench import ladder, servers, wrk
 from primetime.bench.servers import Server
 from primetime.console import table
 from primetime.errors import PrimetimeError
@@ -63,12 +63,19 @@ def main() -> None:
     parser.add_argument("--for", dest="lasting", default="4s", help="how long each row is under load (default: 4s)")
     parser.add_argument("--batches", default="1,5,10,20", help="batch sizes (default: 1,5,10,20)")
     parser.add_argument("--connections", default="64,128,1024", help="at batch 1 (default: 64,128,1024)")
-    parser.add_argument("--rounds", type=int, default=1, help="of all rows; the best of each is kept")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="of all rows; the best of each is kept, of --ladder the median"
+    )
+    parser.add_argument("--ladder", action="store_true", help="what each guarantee costs, step by step, at batch 1")
     arguments = parser.parse_args()
     ready()
     lasting = min(seconds(arguments.lasting), MOST_SECONDS)
     batches = [int(batch) for batch in arguments.batches.split(",")]
     crowds = [int(number) for number in arguments.connections.split(",")]
+    if arguments.ladder:
+        found = [row for number in crowds for row in ladder.rows(number, lasting, arguments.rounds)]
+        print(table(found, ladder.COLUMNS))
+        return
     print(table(best_of(cases(batches, crowds), lasting, arguments.rounds), COLUMNS))
 
 

@@ -135,14 +135,21 @@ def _wait_for_port(server: Server, log: Path, seconds: float = 60) -> None:
 
 
 @contextlib.contextmanager
-def collector(core: int | None, **overrides: Any) -> Iterator[Server]:
-    """The collector as its role configures it, with one worker unless told otherwise."""
+def collector(core: int | None, modules: Sequence[Path] = (), **overrides: Any) -> Iterator[Server]:
+    """The collector as its role configures it, with one worker unless told otherwise.
+
+    `modules`: Lua files in place of its own ones of the same names, which they find as `collector.NAME_whole`.
+    """
     with folder() as root:
         spool = root / "spool"
         spool.mkdir()
         ports = {"port": free_port(), "metrics_port": free_port()}
         settings = replace(Collector(), **{"workers": 1, "spool_path": str(spool), **ports, **overrides})
         render(root, settings, [SHOW])
+        for module in modules:
+            own = root / "lua" / "collector" / module.name
+            own.rename(own.with_stem(f"{own.stem}_whole"))
+            shutil.copy(module, own)
         with _nginx(root, spool, settings.port, core) as server:
             yield server
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from primetime.bench import accept, servers, wrk
+from primetime.bench import accept, ladder, servers, wrk
 from primetime.errors import PrimetimeError
 from primetime.paths import REPO
 
@@ -25,6 +25,18 @@ def test_what_is_acknowledged_is_counted_in_the_spool() -> None:
     ours = [row.split() for row in rows if row.startswith("collector")]
     assert len(ours) == 2
     assert all(int(row[-1].replace(",", "")) >= int(row[-2].replace(",", "")) > 0 for row in ours)
+
+
+@pytest.mark.long
+def test_each_step_of_the_ladder_answers_and_only_the_last_two_write() -> None:
+    said = bench("accept", "--ladder", "--for", "1s", "--connections", "8").splitlines()[1:]
+    acknowledged, stored = zip(
+        *([int(word.replace(",", "")) for word in row.split()[-2:]] for row in said), strict=True
+    )
+    assert [row.split("  ")[0] for row in said] == list(ladder.STEPS)
+    assert all(acknowledged)
+    assert not any(stored[:-2])
+    assert stored[-1] >= acknowledged[-1]
 
 
 @pytest.mark.long
