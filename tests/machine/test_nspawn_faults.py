@@ -64,8 +64,9 @@ def hello(source: Node, target: Node, timeout_s: float = 10) -> float | None:
         f"socket.create_connection(({target.private_ips[0]!r}, 22), {timeout_s}).recv(1); "
         "print(time.monotonic() - began)"
     )
-    said = ssh(source, f'python3 -c "{code}" 2> /dev/null', check=False).stdout
-    return float(said) if said else None
+    done = ssh(source, f'python3 -c "{code}"', check=False)
+    assert done.stdout or "Error" in done.stderr, f"{source.name} was not asked: exit {done.returncode}, {done.stderr}"
+    return float(done.stdout) if done.stdout else None
 
 
 def hello_from_here(target: Node, timeout_s: float = 10) -> float | None:
@@ -83,9 +84,17 @@ def is_quick(source: Node, target: Node) -> None:
 
 
 def is_slow(source: Node, target: Node) -> None:
-    """Not one exchange is faster."""
-    seconds = [hello(source, target) for _ in range(2)]
-    assert all(each is not None and each >= ROUND_TRIPS_S for each in seconds), seconds
+    """Not one exchange is faster; two are asked for, and each comes through sooner or later."""
+    seconds: list[float] = []
+
+    def two_came() -> bool:
+        said = hello(source, target)
+        if said is not None:
+            seconds.append(said)
+        return len(seconds) == 2
+
+    wait_for(two_came, f"{source.name} reaches {target.name}", deadline_s=60)
+    assert min(seconds) >= ROUND_TRIPS_S, seconds
 
 
 def lost(source: Node, target: Node, count: int = 200) -> int:

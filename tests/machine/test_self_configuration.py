@@ -16,6 +16,7 @@ import pytest
 
 from primetime.cloud import living, machines, names, parcel
 from primetime.cloud.found import Aws, find
+from primetime.guard.hook import DRAIN
 from primetime.topology import Topology, load
 from tests.conftest import Bench
 from tests.moto_server import REGION
@@ -69,6 +70,12 @@ class Cluster:
     def serving(self) -> list[str]:
         """The members in service."""
         return [instance for instance, state in self.members().items() if state == "InService"]
+
+    def time_is_over(self, instance: str) -> None:
+        """A member that is held at its end is held no longer, as AWS does it after a hook's last heartbeat."""
+        scaling, named = self.aws.client("autoscaling"), {"AutoScalingGroupName": GROUP, "InstanceId": instance}
+        scaling.complete_lifecycle_action(LifecycleHookName=DRAIN.name, LifecycleActionResult="CONTINUE", **named)
+        self.wait_until(lambda: instance not in self.aws.hosts, f"{instance} still runs")
 
     def machine(self, name: str) -> str:
         """The instance of a node."""
@@ -176,6 +183,7 @@ def test_a_member_that_has_to_go_drains_and_is_held_while_its_spool_waits(cluste
     cluster.wait_until(lambda: posted(found[going], 8080) == 503, f"{going} does not drain")
     assert posted(found[staying], 8080) == 204
     assert cluster.members() == {going: "Terminating:Wait", staying: "InService"}
+    cluster.time_is_over(going)
 
 
 def test_a_bundle_that_was_changed_is_refused_and_its_launch_abandoned(cluster: Cluster) -> None:
