@@ -7,22 +7,28 @@ import re
 import signal
 import socket
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
+from primetime.calendar import broadcasts
 from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.errors import UsageError
 from primetime.inventory import Inventory, live
 from primetime.stage.accepted import Accepted
 from primetime.stage.audience import Audience
+from primetime.stage.bill import bill
 from primetime.stage.cluster import Books, Counts, Hosts, Spools
 from primetime.stage.hands import Hands
 from primetime.stage.kept import Kept, alone
 from primetime.stage.moments import Director
+from primetime.stage.script import Script
 from primetime.stage.server import LOOPBACK, Server, listening, own_address
+from primetime.stage.snapshot import Next
 from primetime.stage.watch import Billing, Readers, Watch
 from primetime.topology import load
 
 PORT = 8300
+LOOK_AHEAD = timedelta(days=28)  # for the next broadcast
 SCALES = {True: 1, False: 10}  # by whether it is on EC2: a laptop is asked for a tenth of a million
 
 
@@ -47,7 +53,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     with alone(topology.name), ExitStack() as sockets:
         listens = [sockets.enter_context(listening(where, arguments.port)) for where in (LOOPBACK, shared) if where]
         vote_at = f"http://{shared}:{arguments.port}/vote" if shared else ""
-        _serve(inventory, Billing(topology.name, topology.shows[0], scale, vote_at=vote_at), listens, console)
+        billing = Billing(topology.name, topology.shows[0], scale, vote_at=vote_at, cost=bill(topology))
+        _serve(inventory, billing, listens, console)
     return 0
 
 
@@ -56,7 +63,7 @@ def _serve(inventory: Inventory, billing: Billing, listens: list[socket.socket],
     director = Director(Hands(inventory), kept, billing.goal)
     for mend, node in director.mend_what_was_left():
         console.say(f"mended what an earlier stage had broken: {mend} {node}")
-    watch = Watch(billing, readers(inventory), director.states, lambda: director.verified)
+    watch = Watch(billing, readers(inventory), director.states, lambda: director.verified, Script(upcoming(inventory)))
     audience = Audience(billing.show, inventory.every_endpoint("collector", "http")) if billing.vote_at else None
 
     def ready() -> None:
@@ -83,6 +90,14 @@ def _end(director: Director, watch: Watch, kept: Kept, console: Console) -> None
     watch.close()
     kept.forget()
     console.say("the stage has ended; nothing of it is left")
+
+
+def upcoming(inventory: Inventory) -> Next | None:
+    """The next broadcast of a topology that has a calendar."""
+    now = datetime.now(UTC)
+    shows = inventory.topology.cloud.shows if inventory.topology.cloud else ()
+    to_come = (each for each in broadcasts(shows, now, now + LOOK_AHEAD) if each.begins > now)
+    return next((Next(f"{each.name} begins", int(each.begins.timestamp() * 1000)) for each in to_come), None)
 
 
 def readers(inventory: Inventory) -> Readers:

@@ -18,9 +18,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from primetime.errors import PrimetimeError
+from primetime.stage import recording
 from primetime.stage.audience import MOST_BYTES, Audience
 from primetime.stage.guard import Guard
 from primetime.stage.moments import Director
+from primetime.stage.recording import Recording
 from primetime.stage.watch import Watch
 
 TICK_S = 0.25  # between two snapshots
@@ -46,6 +48,7 @@ class Stage:
     def __init__(self, watch: Watch, director: Director, audience: Audience | None = None) -> None:
         self.watch, self.director, self.audience = watch, director, audience
         self.ends = asyncio.Event()
+        self.recording = Recording()
         self._latest: tuple[float, bytes] = (-1.0, b"")
         director.snapshot, director.looking = watch.snapshot, watch.looking
 
@@ -58,6 +61,8 @@ class Stage:
             Route("/snapshots", self.stream),
             Route("/nodes/{name}", self.node),
             Route("/moments/{id}", self.moment, methods=["POST"]),
+            Route("/script", self.script, methods=["POST"]),
+            Route("/session.html", self.session),
         ]
         open_paths = set(PAGES)
         if self.audience:
@@ -97,7 +102,9 @@ class Stage:
         """The snapshot's JSON, made once in a tick however many look."""
         made, data = self._latest
         if now >= made + TICK_S * 0.9:
-            data = orjson.dumps(self.watch.snapshot().to_json())
+            snapshot = self.watch.snapshot().to_json()
+            self.recording.note(snapshot)
+            data = orjson.dumps(snapshot)
             self._latest = (now, data)
         return data
 
@@ -118,6 +125,14 @@ class Stage:
         except PrimetimeError as error:
             return json({"refused": str(error)}, 409)
         return json({"begun": request.path_params["id"]}, 202)
+
+    async def script(self, request: Request) -> Response:
+        """The presenter's script begins, or ends."""
+        return json({"runs": self.watch.script.turn()})
+
+    async def session(self, request: Request) -> Response:
+        """What was shown so far, as a file that plays it again."""
+        return Response(await run_in_threadpool(recording.html, self.recording), media_type="text/html")
 
     async def poll(self, request: Request) -> Response:
         """What a phone may vote on."""

@@ -112,6 +112,7 @@ class Snapshot:
     moments: tuple[MomentState, ...] = ()
     next: Next | None = None
     health: Mapping[str, str] | None = None
+    cost: Mapping[str, str] | None = None
     vote_at: str = ""  # where phones vote; empty unless the page is shared
 
     def to_json(self) -> dict[str, Any]:

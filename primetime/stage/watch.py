@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from primetime.errors import PrimetimeError
 from primetime.stage.cluster import Counted, queues
 from primetime.stage.counting import Window
-from primetime.stage.snapshot import Counter, MomentState, Next, Node, Poll, Proof, Queue, Snapshot
+from primetime.stage.script import Script
+from primetime.stage.snapshot import Counter, MomentState, Node, Poll, Proof, Queue, Snapshot
 
 COUNTS_S, SPOOLS_S, HOSTS_S, BOOKS_S = 0.25, 1.0, 1.0, 3.0
 AFTER_TROUBLE_S = 1.0
@@ -58,8 +59,8 @@ class Billing:
     topology: str
     show: str
     scale: int
-    next: Next | None = None
     vote_at: str = ""
+    cost: Mapping[str, str] | None = None
 
     @property
     def goal(self) -> int:
@@ -75,9 +76,11 @@ class Watch:
         readers: Readers,
         moments: Callable[[], Sequence[MomentState]] = tuple,
         verified: Callable[[], Mapping[str, tuple[str, ...]]] = dict,
+        script: Script | None = None,
     ) -> None:
         self.billing, self.readers = billing, readers
         self.moments, self.verified = moments, verified
+        self.script = script or Script()
         self.looks = 0  # how often anything was read: 0 while nobody looks
         self._window = Window()
         self._counted_s = 0.0  # CLOCK_MONOTONIC
@@ -144,8 +147,9 @@ class Watch:
             queues=self._queues,
             poll=self._poll,
             moments=tuple(self.moments()),
-            next=self.billing.next,
+            next=self.script.next(),
             health=health(),
+            cost=self.billing.cost,
             vote_at=self.billing.vote_at,
         )
 

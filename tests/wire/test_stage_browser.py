@@ -26,7 +26,8 @@ pytestmark = pytest.mark.long  # needs Chromium
 NOW_MS = time.time_ns() // 1_000_000
 SIZES = ((1280, 720), (1920, 1080), (390, 844))
 OVERFLOWING = """
-const words = "header *, .hero p, .proof dd, .proof dt, #buttons button, .phones b, .host .state, #choices span"
+const words = ["header *", ".hero p:not(#counted)", ".proof dd", ".proof dt", "#buttons button", ".phones b",
+  ".host .state", "#choices span"].join()
 return [...document.querySelectorAll(words)]
   .filter((each) => each.offsetParent && getComputedStyle(each).display !== "inline")
   .filter((each) => each.scrollWidth > each.clientWidth + 1)
@@ -267,3 +268,67 @@ def test_a_phone_s_vote_is_on_a_collector_s_disk(browser: Any) -> None:
         assert browser.execute_script("return document.getElementById('code').open")
         if folder:
             browser.save_screenshot(str(Path(folder) / "code-1280.png"))
+
+
+def test_the_script_s_countdown_is_shown(browser: Any, running: Running) -> None:
+    open_(browser, running)
+    press(browser, "s")
+    wait_for(lambda: "The question is asked [B]" in text(browser, "next-name"), "what comes next")
+    assert text(browser, "next-in") in ("0:59", "1:00")
+    press(browser, "s")
+    wait_for(lambda: not browser.find_element(By.ID, "next").is_displayed(), "nothing comes next")
+
+
+@pytest.fixture
+def saved(browser: Any, running: Running, tmp_path: Path) -> Path:
+    """A session in which 1,111 came, and then 77,777, as the page saves it."""
+    folder = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", folder)
+    open_(browser, running)
+    for total, word in ((1_111, "1,111"), (78_888, "78,888")):
+        running.told.total = total
+        wait_for(lambda word=word: text(browser, "last") == word, word)
+        wait_for(lambda word=word: recorded(running, word), f"{word} is recorded")
+    press(browser, "w")
+    wait_for(lambda: bool(list(tmp_path.glob("quiz-*.html"))), "the page is saved")
+    return next(tmp_path.glob("quiz-*.html"))
+
+
+def recorded(running: Running, word: str) -> bool:
+    return f'"last":{word.replace(",", "")}' in running.ask("GET", "/session.html")[1]
+
+
+def test_a_saved_session_plays_without_a_stage_and_asks_nobody(browser: Any, saved: Path) -> None:
+    sized(browser, 1280, 720)
+    browser.get(saved.as_uri())
+    wait_for(lambda: "▶ recorded" in text(browser, "contact"), "it says what it is")
+    wait_for(lambda: text(browser, "last") == "78,888", "it plays to its end")
+    wait_for(lambda: text(browser, "play").endswith("Play"), "it stands at its end")
+    assert browser.execute_script("return performance.getEntriesByType('resource').map((each) => each.name)") == []
+    browser.execute_script(
+        "const it = document.getElementById('place'); it.value = 0; it.dispatchEvent(new Event('input'))"
+    )
+    wait_for(lambda: text(browser, "last") != "78,888", "it goes back")
+    press(browser, "b")
+    wait_for(lambda: "This is a recording." in text(browser, "told"), "nothing can be asked of it")
+    for width, height in SIZES:
+        sized(browser, width, height)
+        browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        if folder := os.environ.get("STAGE_SCREENSHOTS"):
+            browser.save_screenshot(str(Path(folder) / f"recorded-{width}.png"))
+        assert browser.execute_script(OVERFLOWING) == []
+        assert browser.execute_script(OUTSIDE) == []
+        assert browser.execute_script(OVERLAPPING) == []
+
+
+def test_a_saved_session_is_played_on_the_live_page_which_is_then_live_again(
+    browser: Any, running: Running, saved: Path
+) -> None:
+    open_(browser, running)
+    press(browser, "d")
+    browser.find_element(By.ID, "replay").send_keys(str(saved))
+    wait_for(lambda: "▶ recorded" in text(browser, "contact"), "it says what it is")
+    running.told.total = 99_999
+    browser.find_element(By.ID, "leave").click()
+    wait_for(lambda: "live" in text(browser, "contact"), "it is live")
+    wait_for(lambda: "99,999 ever" in text(browser, "counted"), "the live number")

@@ -147,3 +147,20 @@ def test_the_stage_ends_while_browsers_look() -> None:
         running.server.stop()
         answer.read()  # to its proper end: a stream that is cut off raises IncompleteRead
         wait_for(lambda: not running.serving.is_alive(), "the stage is over", 5)
+
+
+def test_the_script_counts_down_for_every_browser_until_it_is_ended(running: Running) -> None:
+    assert json.loads(running.ask("POST", "/script")[1]) == {"runs": True}
+    assert running.snapshot()["next"]["name"] == "The question is asked [B]"
+    assert json.loads(running.ask("POST", "/script")[1]) == {"runs": False}
+    assert running.snapshot()["next"] is None
+
+
+def test_a_session_is_saved_with_the_token_only_and_without_it_nothing_is_told(running: Running) -> None:
+    with stream(running) as snapshots:
+        wait_for(lambda: running.watch.looks > 3, "it is read")
+        running.told.total = 4_321
+        next(each for each in snapshots if each["counter"]["last"] == 4_321)
+    status, page = running.ask("GET", "/session.html")
+    assert (status, '"last":4321' in page, running.token in page) == (200, True, False)
+    assert running.ask("GET", "/session.html", authorization="Bearer guessed")[0] == 401

@@ -18,6 +18,7 @@ const token = (() => {
 
 const map = new PathMap($("places"), $("flows"), openNode)
 let snapshot = null
+let recording = null // while one is played: { wholes, place, playing, fromMs, beganMs }
 let heardMs = performance.now()
 let skewMs = 0 // the stage's clock less this browser's
 let refusal = { line: "", atMs: 0 }
@@ -28,7 +29,7 @@ function listen() {
   const source = new EventSource(`/snapshots?token=${encodeURIComponent(token)}`)
   source.onmessage = (event) => {
     heardMs = performance.now()
-    show(JSON.parse(event.data))
+    if (!recording) show(JSON.parse(event.data))
   }
   source.onerror = async () => {
     if (source.readyState !== EventSource.CLOSED) return // it comes back by itself
@@ -77,6 +78,7 @@ function show(now) {
   proof(now)
   moments(now.moments)
   share(now.vote_at)
+  pairs($("cost"), Object.entries(now.cost ?? {}))
   pairs($("health"), Object.entries(now.health ?? {}))
   clock()
 }
@@ -176,9 +178,10 @@ function moments(now) {
 function clock() {
   const nowMs = Date.now() + skewMs
   const stale = performance.now() - heardMs
-  const lost = stale > STALE_MS
+  const lost = stale > STALE_MS && !recording
   document.body.classList.toggle("stale", lost && snapshot !== null)
-  text("contact", lost ? `✕ no contact for ${(stale / 1000).toFixed(0)} s` : snapshot ? `● live · ${snapshot.topology}` : "○ connecting")
+  const played = recording && `▶ recorded ${new Date(snapshot.at_ms).toLocaleString()} · ${snapshot.topology}`
+  text("contact", played ? played : lost ? `✕ no contact for ${(stale / 1000).toFixed(0)} s` : snapshot ? `● live · ${snapshot.topology}` : "○ connecting")
   if (!snapshot) return
   const { proof, next } = snapshot
   const words = []
@@ -213,9 +216,100 @@ function pairs(list, entries) {
   list.replaceChildren(...entries.flatMap(([name, value]) => [element("dt", "", name), element("dd", "", value)]))
 }
 
+// -- a recording: primetime/stage/recording.py says what is in it
+
+function play(changes) {
+  if (!changes.length) return refuse("Nothing was recorded in it.")
+  const wholes = []
+  let whole = {}
+  for (const change of changes) {
+    whole = { ...whole, ...change }
+    const refused = whole.moments.map((moment) => ({ ...moment, refused: "this is a recording" }))
+    wholes.push({ ...whole, moments: refused, next: null, vote_at: "" })
+  }
+  recording = { wholes, beganMs: performance.now(), fromMs: 0, playing: true, place: -1 }
+  $("drawer").close()
+  $("player").hidden = false
+  $("leave").hidden = !token
+  $("place").max = String(lengthMs())
+  document.body.classList.add("recorded")
+  seek(0)
+  requestAnimationFrame(roll)
+}
+
+const HISTORY = 120, STEP_MS = 500 // as a live snapshot has it
+
+// The place of the last snapshot at or before a moment; -1 before the first.
+const placeAt = (ms) => recording.wholes.findLastIndex((each) => each.at_ms <= ms)
+
+function ratesUntil(place) {
+  const { at_ms } = recording.wholes[place]
+  return Array.from({ length: HISTORY }, (_, step) => recording.wholes[placeAt(at_ms - STEP_MS * (HISTORY - 1 - step))]?.counter.rate ?? 0)
+}
+
+const lengthMs = () => recording.wholes.at(-1).at_ms - recording.wholes[0].at_ms
+const atMs = () => Math.min(lengthMs(), recording.fromMs + (recording.playing ? performance.now() - recording.beganMs : 0))
+
+function seek(ms) {
+  recording.fromMs = ms
+  recording.beganMs = performance.now()
+  frame()
+}
+
+function roll() {
+  if (!recording) return
+  frame()
+  if (recording.playing && atMs() >= lengthMs()) pause(true)
+  requestAnimationFrame(roll)
+}
+
+function frame() {
+  const ms = atMs()
+  const place = placeAt(recording.wholes[0].at_ms + ms)
+  if (place !== recording.place) {
+    recording.place = place
+    const whole = recording.wholes[place]
+    show({ ...whole, counter: { ...whole.counter, history: ratesUntil(place) } })
+  }
+  $("place").value = String(ms)
+  text("elapsed", `${countdown(Math.floor(ms / 1000) * 1000)} of ${countdown(lengthMs())}`)
+}
+
+function pause(paused) {
+  recording.fromMs = atMs()
+  recording.beganMs = performance.now()
+  if (!paused && recording.fromMs >= lengthMs()) recording.fromMs = 0
+  recording.playing = !paused
+  $("play").lastElementChild.textContent = paused ? "Play" : "Pause"
+}
+
+function leave() {
+  recording = null
+  $("player").hidden = true
+  document.body.classList.remove("recorded")
+}
+
+async function open_(file) {
+  const page = new DOMParser().parseFromString(await file.text(), "text/html")
+  const found = page.getElementById("recorded")
+  if (found) play(JSON.parse(found.textContent))
+  else refuse(`${file.name} is no session that a stage has saved.`)
+}
+
+async function save() {
+  const answer = await ask("/session.html")
+  if (!answer.ok) return refuse(await answer.text())
+  const link = document.createElement("a")
+  link.href = URL.createObjectURL(await answer.blob())
+  link.download = `${snapshot.show}-${new Date().toISOString().slice(0, 16).replace(":", "")}.html`
+  link.click()
+  URL.revokeObjectURL(link.href)
+}
+
 // -- what goes out
 
 async function begin(id) {
+  if (recording) return refuse("This is a recording.")
   try {
     const answer = await ask(`/moments/${id}`, "POST")
     if (answer.status === 202) refusal.line = ""
@@ -231,6 +325,7 @@ function refuse(line) {
 }
 
 async function openNode(name) {
+  if (recording) return refuse("This is a recording: machines are not asked.")
   text("node-name", name)
   $("node-body").replaceChildren(element("p", "soft", "looking…"))
   $("node").showModal()
@@ -264,6 +359,9 @@ const other = { dark: "light", light: "dark" }
 const KEYS = {
   d: () => ($("drawer").open ? $("drawer").close() : $("drawer").showModal()),
   f: () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen().catch(() => {})),
+  s: () => recording || ask("/script", "POST").catch(() => refuse("The stage does not answer.")),
+  w: () => recording || save().catch(() => refuse("The stage does not answer.")),
+  " ": () => recording && pause(recording.playing),
   q: () => ($("code").open ? $("code").close() : snapshot?.vote_at && $("code").showModal()),
   t: () => {
     const root = document.documentElement
@@ -274,6 +372,7 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
   const key = event.key.toLowerCase()
+  if (key === " " && (!recording || event.target.closest("button, input"))) return // presses what has the focus
   if (KEYS[key]) {
     event.preventDefault()
     KEYS[key]()
@@ -285,7 +384,15 @@ document.addEventListener("keydown", (event) => {
 })
 $("open-drawer").addEventListener("click", KEYS.d)
 $("scan").addEventListener("click", KEYS.q)
+$("turn").addEventListener("click", KEYS.s)
+$("save").addEventListener("click", KEYS.w)
+$("play").addEventListener("click", () => pause(recording.playing))
+$("place").addEventListener("input", () => seek(Number($("place").value)))
+$("leave").addEventListener("click", leave)
+$("replay").addEventListener("change", () => $("replay").files.length && open_($("replay").files[0]))
 
 setInterval(clock, 500)
-if (token) listen()
+const saved = $("recorded")
+if (saved) play(JSON.parse(saved.textContent))
+else if (token) listen()
 else stop("Open the address that bin/primetime stage printed: this one lacks its token.")
