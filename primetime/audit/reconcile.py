@@ -2,8 +2,11 @@
 
 While it reads, a fence keeps Redis' counts and positions where they are (apply.lua looks for it); HBase goes on. So the
 counts must be those of everything in HBase, less what Redis will count once the fence is gone: the events behind its
-positions, read from the spools, whose identities it has not seen. Setting them right is one transaction, which is void
-when the fence fell meanwhile. Called by `ledger reconcile`.
+positions, read from the spools, whose identities it has not seen. Setting them right is a transaction for each thousand
+votes, and a last one for everything else, all void when the fence fell meanwhile. Called by `ledger reconcile`.
+
+Votes are as many as users, and are on disk meanwhile (ballots.py); what is in memory grows with what Redis has yet to
+count, and with seconds, types and choices.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import redis
 
+from primetime.audit.ballots import Ballots, Vote
 from primetime.audit.collectors import Surveyed
 from primetime.audit.recount import Counts, recount
 from primetime.errors import PrimetimeError
@@ -55,9 +61,11 @@ class Difference:
 
 @dataclass
 class Reconciled:
-    """What differed, and whether it was set right. `positions`: source → what replaced one that made no sense."""
+    """What differed, and whether it was set right. `differences` are the first of `different`; `positions`: source →
+    what replaced one that made no sense."""
 
     shows: list[str]
+    different: int = 0
     differences: list[Difference] = field(default_factory=list)
     positions: dict[str, str] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
@@ -65,12 +73,15 @@ class Reconciled:
 
     @property
     def anything(self) -> bool:
-        return bool(self.differences or self.positions or self.gaps)
+        return bool(self.different or self.positions or self.gaps)
+
+    def differs(self, key: str, field: str, redis: str | None, hbase: str | None) -> None:
+        self.different += 1
+        if len(self.differences) < NAMED:
+            self.differences.append(Difference(key, field, redis, hbase))
 
     def to_json(self) -> dict[str, Any]:
-        """The first of many differences; their number is complete."""
-        named = [vars(difference) for difference in self.differences[:NAMED]]
-        return {**vars(self), "differences": named, "different": len(self.differences)}
+        return {**vars(self), "differences": [vars(difference) for difference in self.differences]}
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,7 @@ def reconcile(
     progress: Callable[[str], None],
 ) -> Reconciled:
     """Compare `shows`; with `apply` set Redis right. `whole`: these are all shows there are, so gaps are closed too."""
-    with _fence(client) as token:
+    with _fence(client) as token, Ballots() as ballots:
         found = Reconciled(list(shows))
         positions = _positions(client)
         spools = collectors.survey({})
@@ -104,13 +115,17 @@ def reconcile(
         counted = []
         for show in shows:
             progress(f"counting {show} in HBase")
-            counted.append(recount(hbase, show, pending, since_ms))
+            counted.append(recount(hbase, show, pending, since_ms, ballots))
         pending = _first(collectors.pending(positions))  # with what came while HBase was read
         changes: dict[str, Change] = {}
         for counts in counted:
             _decide(client, counts, pending)
-            changes |= _compare(client, counts.show, counts.keys())
-        found.differences = [difference for key, pair in changes.items() for difference in _differences(key, *pair)]
+            changes |= _compare(client, counts.keys(), {f"count:{counts.show}", f"total:{counts.show}"})
+        progress("comparing votes")
+        tallies = _tallies_in(client, shows)
+        changes |= _compare(client, _votes(client, token, shows, ballots, found, apply), tallies)
+        for key, pair in changes.items():
+            _note(found, key, *pair)
         gaps = [str(key) for key in client.scan_iter("gap:*", count=1000)] if whole else []
         found.gaps = sorted(gaps)
         if apply:
@@ -231,13 +246,53 @@ def _decide(client: redis.Redis, counts: Counts, pending: Mapping[bytes, int]) -
                 counts.add(counts.undecided[digest])
 
 
-def _compare(client: redis.Redis, show: str, wanted: Mapping[str, Value]) -> dict[str, Change]:
-    """Key → (what Redis has, what it should have), where they differ."""
-    keys = {f"count:{show}", f"total:{show}", *wanted}
-    for kind in ("vote", "tally"):
-        keys |= {str(key) for key in client.scan_iter(f"{kind}:{show}:*", count=1000)}
+def _tallies_in(client: redis.Redis, shows: Iterable[str]) -> set[str]:
+    return {str(key) for show in shows for key in client.scan_iter(f"tally:{show}:*", count=1000)}
+
+
+def _votes(
+    client: redis.Redis, token: str, shows: Iterable[str], ballots: Ballots, found: Reconciled, apply: bool
+) -> dict[str, Value]:
+    """Compare every vote, with `apply` set those right that differ, and return the tallies as they should be."""
+    for show in shows:
+        for key in client.scan_iter(f"vote:{show}:*", count=1000):
+            poll = str(key).removeprefix(f"vote:{show}:")
+            for user, text in client.hscan_iter(key, count=1000):
+                ballots.counted(show, poll, user, text)
+    tallies: dict[str, Counter[str]] = {}
+    for votes in ballots.votes():
+        for vote in votes:
+            if vote.choice is not None:
+                tallies.setdefault(f"tally:{vote.show}:{vote.poll}", Counter())[vote.choice] += 1
+        wrong = [vote for vote in votes if vote.redis != vote.hbase]
+        for vote in wrong:
+            found.differs(f"vote:{vote.show}:{vote.poll}", vote.user, vote.redis, vote.hbase)
+        if apply:
+            _set_votes(client, token, wrong)
+    return {key: {choice: str(users) for choice, users in tally.items()} for key, tally in tallies.items()}
+
+
+def _set_votes(client: redis.Redis, token: str, wrong: Sequence[Vote]) -> None:
+    for start in range(0, len(wrong), _CHUNK):
+        _transact(client, token, partial(_add_votes, wrong[start : start + _CHUNK]))
+
+
+def _add_votes(votes: Iterable[Vote], pipe: Any) -> None:
+    right: dict[str, dict[str, str]] = {}
+    for vote in votes:
+        key = f"vote:{vote.show}:{vote.poll}"
+        if vote.hbase is None:
+            pipe.hdel(key, vote.user)
+        else:
+            right.setdefault(key, {})[vote.user] = vote.hbase
+    for key, mapping in right.items():
+        pipe.hset(key, mapping=mapping)
+
+
+def _compare(client: redis.Redis, wanted: Mapping[str, Value], keys: Iterable[str]) -> dict[str, Change]:
+    """Key → (what Redis has, what it should have), where they differ: of `keys` and those that are `wanted`."""
     found: dict[str, Change] = {}
-    for key in sorted(keys):
+    for key in sorted({*keys, *wanted}):
         read: Any = client.get(key) if key.startswith("total:") else client.hgetall(key)
         has: Value | None = read or None
         if has != wanted.get(key):
@@ -245,20 +300,16 @@ def _compare(client: redis.Redis, show: str, wanted: Mapping[str, Value]) -> dic
     return found
 
 
-def _differences(key: str, has: Value | None, wanted: Value | None) -> Iterator[Difference]:
+def _note(found: Reconciled, key: str, has: Value | None, wanted: Value | None) -> None:
     mine = has if isinstance(has, dict) else {} if has is None else {"": has}
     theirs = wanted if isinstance(wanted, dict) else {} if wanted is None else {"": wanted}
     for name in sorted(mine.keys() | theirs.keys()):
         if mine.get(name) != theirs.get(name):
-            yield Difference(key, name, mine.get(name), theirs.get(name))
+            found.differs(key, name, mine.get(name), theirs.get(name))
 
 
 def _apply(client: redis.Redis, token: str, changes: Mapping[str, Change], found: Reconciled) -> None:
-    with client.pipeline() as pipe:
-        pipe.watch(FENCE)  # type: ignore[no-untyped-call]  # its expiry voids the transaction too
-        if pipe.get(FENCE) != token:
-            raise PrimetimeError("the fence fell before the counts were set right: nothing was changed, run it again")
-        pipe.multi()
+    def add(pipe: Any) -> None:
         for key, (has, wanted) in changes.items():
             _set(pipe, key, has, wanted)
         for source, position in found.positions.items():
@@ -266,12 +317,24 @@ def _apply(client: redis.Redis, token: str, changes: Mapping[str, Change], found
         for gap in found.gaps:
             pipe.delete(gap)
         pipe.delete(FENCE)
-        try:
-            pipe.execute()
-        except redis.WatchError as error:
-            raise PrimetimeError(
-                "the fence fell before the counts were set right: nothing was changed, run it again"
-            ) from error
+
+    _transact(client, token, add)
+
+
+def _transact(client: redis.Redis, token: str, add: Callable[[Any], None]) -> None:
+    """All that `add` puts into the pipe happens, or nothing; PrimetimeError when the fence has fallen."""
+    with client.pipeline() as pipe:
+        while True:
+            pipe.watch(FENCE)  # type: ignore[no-untyped-call]  # its expiry voids the transaction too
+            if pipe.get(FENCE) != token:
+                raise PrimetimeError("the fence fell before everything was set right: run it again")
+            pipe.multi()
+            add(pipe)
+            try:
+                pipe.execute()
+            except redis.WatchError:
+                continue  # as a rule it was only held up a little longer
+            return
 
 
 def _set(pipe: Any, key: str, has: Value | None, wanted: Value | None) -> None:

@@ -6,19 +6,20 @@ from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, field
 
+from primetime.audit.ballots import Ballots
 from primetime.event import DIGEST_LENGTH, MAX_POS_MS, SALTS, row_prefix
 from primetime.hbase import Hbase
-from primetime.shipper.counting import Polls, add_vote
+from primetime.shipper.counting import vote_of
 from primetime.shipper.selector import Unfit, kind, select
 
 
 @dataclass
 class Counts:
-    """Events by second and type, votes by poll and user: what apply.lua makes of every identity, once."""
+    """Events by second and type: what apply.lua makes of every identity, once. Votes are cast into `ballots`."""
 
     show: str
+    ballots: Ballots
     events: Counter[str] = field(default_factory=Counter)
-    polls: Polls = field(default_factory=dict)
     undecided: dict[bytes, bytes] = field(default_factory=dict)  # digest → event
 
     def add(self, event: bytes) -> None:
@@ -27,8 +28,8 @@ class Counts:
             return
         type_ = kind(selected)
         self.events[f"{selected['pos_ms'] // 1000}:{type_}"] += 1
-        if type_ == "vote":
-            add_vote(self.polls, selected)
+        if type_ == "vote" and (vote := vote_of(selected)):
+            self.ballots.cast(self.show, *vote)
 
     def keys(self) -> dict[str, dict[str, str] | str]:
         """Key → what Redis should have there; keys that should not exist are left out."""
@@ -36,19 +37,13 @@ class Counts:
         if self.events:
             found[f"count:{self.show}"] = {field: str(count) for field, count in self.events.items()}
             found[f"total:{self.show}"] = str(self.events.total())
-        for (show, poll), votes in self.polls.items():
-            found[f"vote:{show}:{poll}"] = {
-                user: f"{pos_ms}:{event_id}:{choice}" for user, (pos_ms, event_id, choice) in votes.items()
-            }
-            tally = Counter(choice for _, _, choice in votes.values())
-            found[f"tally:{show}:{poll}"] = {choice: str(users) for choice, users in tally.items()}
         return found
 
 
-def recount(hbase: Hbase, show: str, pending: Container[bytes], since_ms: int) -> Counts:
+def recount(hbase: Hbase, show: str, pending: Container[bytes], since_ms: int, ballots: Ballots) -> Counts:
     """Count a show anew. Events in `pending` (digests), and those received from `since_ms` on, are left `undecided`:
     Redis may have yet to count them."""
-    counts = Counts(show)
+    counts = Counts(show, ballots)
     for slice_ in range(SALTS):
         start = row_prefix(slice_, show.encode())
         stop = row_prefix(slice_, show.encode(), MAX_POS_MS // 1000 + 1)

@@ -143,7 +143,7 @@ def _reconcile(inventory: Inventory, hbase: Hbase, arguments: argparse.Namespace
     else:
         done = "set right" if found.applied else "left as they are: --apply sets them right"
         more = f", {len(found.gaps)} gaps" if found.gaps else ""
-        console.say(f"{len(found.differences)} differences, {len(found.positions)} positions{more}: {done}")
+        console.say(f"{found.different} differences, {len(found.positions)} positions{more}: {done}")
     console.result(found.to_json())
     return 3 if found.anything and not found.applied else 0
 

@@ -20,7 +20,8 @@ from primetime.shipper.selector import MAX_CHOICE, MAX_POLL, MAX_USER, Unfit, ki
 BUCKET_BITS = 10
 _BUCKET = (1 << BUCKET_BITS) - 1
 
-Polls = dict[tuple[str, str], dict[str, tuple[int, str, str]]]  # (show, poll) → user → (pos_ms, id, choice)
+Ballot = tuple[int, str, str]  # pos_ms, id, choice: the highest of a user counts
+Polls = dict[tuple[str, str], dict[str, Ballot]]  # (show, poll) → user → ballot
 
 
 def encode(move: Move, source: str, keep_s: int) -> bytes:
@@ -45,7 +46,7 @@ def _counts(events: Iterable[bytes]) -> dict[str, Any]:
         type_ = kind(selected)
         placed[int.from_bytes(digest(event))] = (selected["show"], selected["pos_ms"] // 1000, type_)
         if type_ == "vote":
-            add_vote(polls, selected)
+            _add_vote(polls, selected)
     buckets: dict[int, list[int]] = {}
     for identity in placed:
         buckets.setdefault(identity & _BUCKET, []).append(identity)
@@ -61,18 +62,25 @@ def _counts(events: Iterable[bytes]) -> dict[str, Any]:
     }
 
 
-def add_vote(polls: Polls, event: dict[str, Any]) -> None:
-    """Of a user's votes in one batch only the last can win."""
+def vote_of(event: dict[str, Any]) -> tuple[str, str, Ballot] | None:
+    """Poll, user and ballot of an event of type vote; None when it is no vote that counts."""
     data, user = event.get("data"), short(event.get("user"), MAX_USER)
     if type(data) is not dict or user is None:
-        return
+        return None
     poll, choice = short(data.get("poll"), MAX_POLL), short(data.get("choice"), MAX_CHOICE)
     if poll is None or choice is None:
+        return None
+    return poll, user, (event["pos_ms"], event["id"], choice)
+
+
+def _add_vote(polls: Polls, event: dict[str, Any]) -> None:
+    """Of a user's votes in one batch only the last can win."""
+    if (vote := vote_of(event)) is None:
         return
+    poll, user, ballot = vote
     votes = polls.setdefault((event["show"], poll), {})
-    vote = (event["pos_ms"], event["id"], choice)
-    if user not in votes or vote > votes[user]:
-        votes[user] = vote
+    if user not in votes or ballot > votes[user]:
+        votes[user] = ballot
 
 
 def _ballots(show: str, poll: str, votes: dict[str, tuple[int, str, str]]) -> dict[str, Any]:

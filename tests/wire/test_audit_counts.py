@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ import redis
 
 from primetime.audit import letters
 from primetime.audit.collectors import Surveyed
-from primetime.audit.reconcile import FENCE, Collectors, Reconciled, reconcile
+from primetime.audit.reconcile import FENCE, NAMED, Collectors, Reconciled, reconcile
 from primetime.errors import PrimetimeError, UsageError
-from primetime.event import qualifier, row_key, ulid
+from primetime.event import SALTS, qualifier, row_key, ulid
 from primetime.shipper import deadletters, selector
 from primetime.shipper.hbase_sink import HbaseSink
 from primetime.shipper.redis_sink import RedisSink
@@ -208,9 +209,52 @@ def test_a_fence_that_fell_changes_nothing(way: Path_) -> None:
     way.ship()
     way.client.incr(f"total:{SHOW}")
     way.hbase.before_scan = lambda: way.client.set(FENCE, "another")
-    with pytest.raises(PrimetimeError, match="nothing was changed"):
+    with pytest.raises(PrimetimeError, match="the fence fell before everything was set right"):
         way.reconcile(apply=True)
     assert (way.client.get(f"total:{SHOW}"), way.client.get(FENCE)) == ("12", "another")
+
+
+class Voters(MemoryHbase):
+    """A vote each of many users, made when they are read."""
+
+    def __init__(self, users: int) -> None:
+        super().__init__()
+        self.users = users
+
+    def scan(self, table: str, start: bytes, stop: bytes, **options: Any) -> Iterator[tuple[bytes, bytes, bytes, int]]:
+        if table != "events":
+            yield from super().scan(table, start, stop, **options)
+            return
+        for number in range(start[0], self.users, SALTS):
+            cast = vote(number, f"user{number}", "red", 100)
+            yield start, qualifier(cast[7:33], cast), cast, RECEIVED_MS
+
+
+def test_votes_of_many_users_are_set_right_in_little_memory(way: Path_) -> None:
+    """In memory at once they would take 700 bytes each, 8 MB."""
+    way.hbase = Voters(10_000)  # type: ignore[assignment]
+    way.client.hset(f"vote:{SHOW}:final", mapping={f"user{number}": "1:nobody:blue" for number in range(12_000)})
+    tracemalloc.start()
+    found = way.reconcile(apply=True)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.different, len(found.differences)) == (12_000 + 3, NAMED)
+    assert (way.client.hlen(f"vote:{SHOW}:final"), way.counted()["tally"]) == (10_000, {"red": "10000"})
+    assert not way.reconcile().anything
+    assert most < 3e6
+
+
+def test_a_fence_that_falls_among_the_votes_is_told(way: Path_, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene(way).seal()
+    way.ship()
+    way.client.delete(f"vote:{SHOW}:final")
+    monkeypatch.setattr("primetime.audit.reconcile._tallies_in", lambda client, _: client.delete(FENCE) and set())
+    with pytest.raises(PrimetimeError, match="run it again"):
+        way.reconcile(apply=True)
+    assert way.client.exists(f"vote:{SHOW}:final") == 0
+    monkeypatch.undo()
+    assert way.reconcile(apply=True).different == 2
+    assert not way.reconcile().anything
 
 
 def test_two_do_not_reconcile_at_once(way: Path_) -> None:
