@@ -10,6 +10,7 @@ from tests.promises.breaking import (
     commanded,
     fewer_files,
     logged,
+    moved,
     opened,
 )
 
@@ -67,6 +68,7 @@ BREAKS = {
 
 UNIT = "primetime-base-exporter"
 EXPORTER = {
+    "http listens where declared (port 9100)": moved("primetime-base-exporter", 9100),
     "it shows the host to monitoring": commanded(UNIT, "s/--collector.loadavg//"),
     "is as converged": changed(
         f"/etc/systemd/system/{UNIT}.service", "$ a # by hand", f"base/exporter: {CONVERGED}*the host's exporter*"

@@ -18,6 +18,7 @@ from primetime.verify.promises import Promise, role
 from tests.conftest import Bench
 
 CONVERGED = "is as converged: "
+UNDECLARED = "base: nothing undeclared listens"
 KEPT = "/run/broken"  # what was there before, and copies that are wrong on purpose
 
 
@@ -196,6 +197,11 @@ def commanded(service: str, edit: str, *also: str, files: str = "true") -> Break
     command = f"sed {whole} /etc/systemd/system/{service}.service | grep ^ExecStart="
     lines = f"echo ExecStart=; {command} | sed {shlex.quote(edit)}"
     return overridden(service, lines, *also, files=files)
+
+
+def moved(service: str, port: int, *also: str) -> Break:
+    """Restart a server on another port: one in Go ends when the kernel takes its socket away, and is soon up again."""
+    return commanded(service, f"s/:{port}$/:{port + 10_000}/; s/:{port} /:{port + 10_000} /", UNDECLARED, *also)
 
 
 def configured(group: str, file: str, edit: str, *also: str) -> Break:

@@ -9,7 +9,7 @@ BREAKS = {
     "it sees what waits in the spool": Break(
         "chmod o-rwx,u-rwx /var/spool/primetime",
         "chmod 2770 /var/spool/primetime",
-        ("collector: *",),
+        ("collector: *", f"shipper: {CONVERGED}Make the spool where no collector has made it"),
     ),
     "it sees what the shipper cannot ship": mode("/run/primetime-shipper", "700", "755"),
     "it may make the collector drain": mode("/run/primetime-collector", "500", "755"),

@@ -1,6 +1,6 @@
 """How the promises of monitoring are broken."""
 
-from tests.promises.breaking import CONVERGED, Break, changed, commanded
+from tests.promises.breaking import CONVERGED, UNDECLARED, Break, changed, commanded, moved
 
 TARGETS = "/etc/primetime/monitoring/targets"
 WRITTEN = f"monitoring: {CONVERGED}Write which "
@@ -12,6 +12,13 @@ DEAF = (
 )
 
 BREAKS = {
+    "prometheus listens where declared (port 9091)": moved("primetime-prometheus", 9091, "monitoring: *"),
+    "alertmanager listens where declared (port 9093)": moved(
+        "primetime-alertmanager", 9093, "monitoring: an alert arrives"
+    ),
+    "prober listens where declared (port 9115)": moved(
+        "primetime-prober", 9115, "monitoring: it asks every endpoint it may whether it answers"
+    ),
     "its targets are those that hosts declare": changed(
         f"{TARGETS}/scrapes.json", 's/"node": "/&stranger-/', f"{WRITTEN}scrapes Prometheus does"
     ),
@@ -45,7 +52,7 @@ BREAKS = {
         "systemctl stop prometheus",
         (
             f"monitoring: {CONVERGED}Stop the distribution's prometheus",
-            "base: nothing undeclared listens",
+            UNDECLARED,
         ),
     ),
     "is as converged": changed(

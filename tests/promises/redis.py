@@ -1,6 +1,6 @@
 """How the promises of Redis are broken."""
 
-from tests.promises.breaking import CONVERGED, KEPT, Break, as_root, changed, commanded, mode
+from tests.promises.breaking import CONVERGED, KEPT, Break, as_root, changed, commanded, mode, moved
 
 FOLDER = "/etc/primetime/redis"
 WRITTEN = f"redis: {CONVERGED}Write Redis' users"
@@ -55,6 +55,7 @@ BY_EXPORTER = (
 AGAIN = "systemctl restart primetime-redis-exporter"
 
 EXPORTER = {
+    "http listens where declared (port 9121)": moved("primetime-redis-exporter", 9121),
     "it shows what redis says to monitoring": changed(
         PASSWORDS, 's/: "/&stranger/g', *BY_EXPORTER, "redis/exporter: it keeps its password to itself", reload=AGAIN
     ),
