@@ -12,7 +12,7 @@ from roles.guard.deploy import guard
 from roles.hbase.deploy import hbase_master, hbase_regionserver, hbase_tables, hbase_thrift
 from roles.hdfs.deploy import hdfs_datanode, hdfs_namenode
 from roles.jenkins.deploy import jenkins
-from roles.monitoring.deploy import monitoring
+from roles.monitoring.deploy import monitoring, monitoring_calendar
 from roles.redis.deploy import redis, redis_exporter
 from roles.shipper.deploy import shipper
 from roles.zookeeper.deploy import zookeeper, zookeeper_exporter
@@ -49,6 +49,8 @@ if "guard" in host.groups:
     guard()
 if "balancer" in host.groups:
     balancer()
+if "monitoring_calendar" in host.groups:
+    monitoring_calendar()
 if "monitoring" in host.groups:
     monitoring()
 if "jenkins" in host.groups:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from primetime.capacity import Crowd, Figure, capacity
-from primetime.topology.cloud import Show
+from primetime.series import instants, named
+from primetime.topology.shows import Show
 
 LEAD = timedelta(minutes=30)  # from a launch to a member that is verified, with margin: to be measured on real machines
 
@@ -39,24 +39,18 @@ class Change:
 
 
 def broadcasts(shows: Iterable[Show], since: datetime, until: datetime) -> list[Broadcast]:
-    """Those that are on, or may still overrun, between two instants, in order.
-
-    A series keeps its wall clock's time: 20:35 stays 20:35 when daylight saving begins or ends. A time that a clock
-    skips is taken an hour later, one that it shows twice is the first.
-    """
+    """Those that are on, or may still overrun, between two instants, in order."""
     found = [each for show in shows for each in _series(show, until) if each.until > since]
     return sorted(found, key=lambda each: (each.begins, each.name))
 
 
 def _series(show: Show, until: datetime) -> Iterator[Broadcast]:
-    zone, start = ZoneInfo(show.time_zone), show.start
-    while (begins := start.replace(tzinfo=zone).astimezone(UTC)) < until:
-        ends = begins + timedelta(seconds=show.lasts_s)
-        name = f"{show.name}-{start:%Y%m%d}" if show.repeat_days else show.name
-        yield Broadcast(name, begins, ends, ends + timedelta(seconds=show.overrun_s), show)
-        if show.repeat_days is None:
+    for clock, begins in instants(show.start, show.time_zone, show.repeat_days):
+        if begins >= until:
             return
-        start += timedelta(days=show.repeat_days)
+        ends = begins + timedelta(seconds=show.lasts_s)
+        name = named(show.name, clock, show.repeat_days)
+        yield Broadcast(name, begins, ends, ends + timedelta(seconds=show.overrun_s), show)
 
 
 def collectors(show: Show, zones: int, cores: int, figures: Mapping[str, Figure]) -> int:

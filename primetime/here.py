@@ -7,6 +7,7 @@ Everything comes from the inventory (primetime/inventory.py put it into the host
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pyinfra import host
@@ -103,6 +104,11 @@ def probes() -> list[dict[str, Any]]:
     return list(host.data.probes)
 
 
+def showtimes() -> dict[str, Any]:
+    """On a monitoring host: the shows that have a start (primetime/showtimes.py)."""
+    return dict(host.data.showtimes)
+
+
 def shows() -> list[str]:
     """The declared shows."""
     return list(host.data.shows)
@@ -111,6 +117,11 @@ def shows() -> list[str]:
 def artifacts(kind: str) -> str:
     """Where the controlling machine keeps what it built for hosts (`jars`, `shipper`): a local folder or file."""
     return str(host.data.artifacts[kind])
+
+
+def secrets_since() -> dict[str, datetime]:
+    """The secrets that this host works with, and when each was set: no secret itself."""
+    return secrets.since(load(host.data.topology), host.groups)
 
 
 def secret(name: str) -> Value:

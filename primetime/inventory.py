@@ -18,6 +18,7 @@ from primetime.overrides import overrides
 from primetime.providers import driver_for
 from primetime.secrets import topology as secrets
 from primetime.settings import exposes, from_data, known, problems
+from primetime.showtimes import showtimes
 from primetime.topology import NodeSpec, Topology, load
 
 
@@ -101,7 +102,8 @@ class Inventory:
         """What only a monitoring host has to know of all others."""
         if "monitoring" not in node.groups:
             return {}
-        return {"scrapes": scraping.jobs(self), "probes": scraping.probes(self, self.located[node.name].address)}
+        probes = scraping.probes(self, self.located[node.name].address)
+        return {"scrapes": scraping.jobs(self), "probes": probes, "showtimes": showtimes(self.topology)}
 
     def endpoints(self, node: NodeSpec, data: Mapping[str, Any]) -> list[tuple[str, Endpoint]]:
         """(inventory group, endpoint) of everything that one host exposes."""

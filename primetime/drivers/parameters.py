@@ -60,6 +60,11 @@ class Parameter:
     version: int
 
 
+def _parameter(said: Mapping[str, Any]) -> Parameter:
+    changed = datetime.fromtimestamp(float(said["LastModifiedDate"]), UTC)
+    return Parameter(said["Name"], changed, int(said.get("Version", 1)))
+
+
 class ParametersDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
     """Systems Manager's parameters in one region."""
 
@@ -71,9 +76,7 @@ class ParametersDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
         """Those under a path; their values are not read."""
         filters = [{"Key": "Path", "Option": "Recursive", "Values": [path.rstrip("/")]}]
         return [
-            Parameter(
-                each["Name"], datetime.fromtimestamp(float(each["LastModifiedDate"]), UTC), int(each.get("Version", 1))
-            )
+            _parameter(each)
             for page in self._pages("DescribeParameters", ParameterFilters=filters)
             for each in page.get("Parameters") or []
         ]
@@ -82,6 +85,13 @@ class ParametersDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
         """Its value; None when there is none of the name."""
         try:
             return str(self.connection.ask("GetParameter", Name=name, WithDecryption=True)["Parameter"]["Value"])
+        except NotThere:
+            return None
+
+    def find_parameter(self, name: str) -> Parameter | None:
+        """What is known of one beside its value; None when there is none of the name."""
+        try:
+            return _parameter(self.connection.ask("GetParameter", Name=name)["Parameter"])
         except NotThere:
             return None
 

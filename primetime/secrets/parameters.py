@@ -6,6 +6,7 @@ Called by primetime.secrets.topology, on the machines of operators and on the cl
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 
 from primetime.cloud import names
@@ -44,6 +45,11 @@ class ParameterStore:
         """The value of one secret; None when it is not set."""
         text = self._driver.get_parameter(self.path + name)
         return Value(name, text) if text is not None else None
+
+    def since(self, name: str) -> datetime | None:
+        """When the value of one secret was set; None when it is not. A machine may ask for what it may read."""
+        found = self._driver.find_parameter(self.path + name)
+        return found.changed if found else None
 
     def set(self, values: Mapping[str, str], *, replace: bool = True) -> list[str]:
         """Keep values; without `replace`, only those that are not set yet. Returns the names changed."""

@@ -61,6 +61,11 @@ class Store:
         entry = self.entries().get(name)
         return Value(name, self._decrypt(name, entry)) if entry else None
 
+    def since(self, name: str) -> datetime | None:
+        """When the value of one secret was set; None when it is not."""
+        entry = self.entries().get(name)
+        return datetime.fromisoformat(entry.since) if entry else None
+
     def set(self, values: Mapping[str, str], *, replace: bool = True) -> list[str]:
         """Encrypt and keep values; without `replace`, only those that are not set yet. Returns the names changed."""
         with self._changing():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from primetime.errors import PrimetimeError, UsageError
@@ -60,6 +61,13 @@ def readable(topology: Topology, groups: Collection[str]) -> list[str]:
         for name, (owner, secret) in declared(topology).items()
         if owner in groups or set(secret.readers) & set(groups)
     ]
+
+
+def since(topology: Topology, groups: Collection[str]) -> dict[str, datetime]:
+    """The secrets that hosts in these groups work with, and when the value of each was set."""
+    kept = store(topology)
+    dates = {name: kept.since(name) for name in readable(topology, groups)}
+    return {name: date for name, date in sorted(dates.items()) if date is not None}
 
 
 def missing(topology: Topology) -> list[str]:

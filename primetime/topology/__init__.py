@@ -13,12 +13,15 @@ from typing import Any
 
 from primetime.errors import UsageError
 from primetime.paths import REPO
-from primetime.topology import checking, cloud, fitting, reading
+from primetime.topology import checking, cloud, fitting, reading, shows
 from primetime.topology.checking import PROVIDERS, Declared
 from primetime.topology.cloud import Cloud
 from primetime.topology.fitting import inventory_groups
+from primetime.topology.shows import Show
 
 __all__ = ["PROVIDERS", "Cloud", "NodeSpec", "Topology", "inventory_groups", "load", "names", "parse"]
+
+LOCAL = replace(checking.LOCAL, looks={**checking.LOOKS, "shows": shows.look})
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Topology:
     network: str | None = None  # CIDR; None: any that is free
     given: str = ""  # what to write after -t
     file: str = ""  # where it was read from
-    cloud: Cloud | None = None  # what only EC2 has: groups that scale, shows with times
+    timed: tuple[Show, ...] = ()  # the shows that have a start
+    cloud: Cloud | None = None  # what only EC2 has: groups that scale
 
     @property
     def argument(self) -> str:
@@ -92,7 +96,7 @@ def parse(text: str, where: str) -> Topology:
     source = reading.source(text, where)
     groups: list[Declared] = []
     on_ec2 = isinstance(source.data, dict) and source.data.get("provider") == "ec2"
-    rules = cloud.RULES if on_ec2 else checking.LOCAL
+    rules = cloud.RULES if on_ec2 else LOCAL
     found = [*checking.check(source, groups, rules), *fitting.check(source, groups)]
     if found:
         raise UsageError("\n".join(sorted(found, key=lambda line: _position(line, where))))
@@ -103,12 +107,13 @@ def parse(text: str, where: str) -> Topology:
         name=data["name"],
         provider=data["provider"],
         image=data["image"],
-        shows=tuple(cloud.show_names(data["shows"])),
+        shows=tuple(shows.names(data["shows"])),
         nodes=tuple(_nodes(groups)),
         settings=data.get("settings") or {},
         network=data.get("network"),
         given=where,
         file=where,
+        timed=shows.timed(data["shows"]),
         cloud=cloud.read(data, groups) if on_ec2 else None,
     )
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from primetime.drivers.nspawn.images import RELEASES
 from primetime.drivers.vagrant import PROVIDERS as VAGRANT_PROVIDERS
-from primetime.event import SHOW
 from primetime.needs import daemons, label
 from primetime.settings import known, problems
 from primetime.topology.reading import Source
@@ -165,18 +164,6 @@ def network_of(value: Any) -> IPv4Network | None:
     return network if network and private and network.prefixlen in PREFIXES else None
 
 
-def _shows(source: Source, value: Any) -> Iterator[str]:
-    if not isinstance(value, list) or not value:
-        yield f"{source.at('shows')}: shows is {kind(value)}: {EXAMPLES['shows']}"
-        return
-    for number, show in enumerate(value):
-        at = source.at("shows", number)
-        if not (isinstance(show, str) and SHOW.fullmatch(show)):
-            yield f"{at}: a show is {kind(show)}: write small letters, digits and dashes, for example quiz-20261121"
-        elif show in value[:number]:
-            yield f"{at}: show {show} is listed twice: keep one of them"
-
-
 def _partial(source: Source, value: Any) -> Iterator[str]:
     if not isinstance(value, bool):
         yield f"{source.at('partial')}: partial is {kind(value)}: write true, or leave it out"
@@ -308,7 +295,6 @@ LOOKS = {
     "provider": _provider,
     "image": _image,
     "network": _network,
-    "shows": _shows,
     "partial": _partial,
     "settings": _settings,
 }

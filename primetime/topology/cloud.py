@@ -1,4 +1,4 @@
-"""What only topologies on EC2 have: region, zones, sizes, groups that scale, shows with times. Called by topology.
+"""What only topologies on EC2 have: region, zones, sizes, groups that scale. Called by topology.
 
 A problem is one line, `file:line:column: what is wrong: what to write instead`, as everywhere in a topology.
 """
@@ -8,45 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from primetime.drivers.aws.regions import REGION
-from primetime.errors import UsageError
-from primetime.event import SHOW
-from primetime.quantities import count, seconds
-from primetime.topology import checking
+from primetime.topology import checking, shows
 from primetime.topology.checking import PRIVATE, Declared, Rules, kind
 from primetime.topology.reading import Source
+from primetime.topology.shows import Show
 
 KEYS = (
     *("name", "provider", "region", "zones", "network", "image", "controllers"),
     *("shows", "partial", "groups", "settings"),
 )
 GROUP_KEYS = ("roles", "size", "cores", "memory_mb", "count", "min", "max", "spot_share", "spool_gb")
-SHOW_KEYS = ("name", "start", "time_zone", "lasts", "overrun", "updates", "within", "batch", "repeat")
-REPEATS = {"daily": 1, "weekly": 7}
 _IMAGE = re.compile(r"ami-[0-9a-f]{8,17}")
 _SIZE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
-_START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 _PREFIXES = range(16, 25)
-
-
-@dataclass(frozen=True)
-class Show:
-    """A broadcast, or a series of them, at a wall clock's time in its zone. `repeat_days`: None for one broadcast."""
-
-    name: str
-    start: datetime  # without a zone: what the clock shows there
-    time_zone: str
-    lasts_s: float
-    overrun_s: float  # the longest it may go on after that
-    updates: int
-    within_s: float
-    batch: int = 1  # updates in a request
-    repeat_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +72,7 @@ def read(data: dict[str, Any], groups: list[Declared]) -> Cloud:
         network=data["network"],
         controllers=tuple(data.get("controllers") or ()),
         groups=tuple(_group(group) for group in groups),
-        shows=tuple(_show_of(show) for show in data["shows"] if isinstance(show, dict)),
+        shows=shows.timed(data["shows"]),
     )
 
 
@@ -111,25 +89,6 @@ def _group(group: Declared) -> CloudGroup:
         group.most,
         group.spot_share,
         group.spool_gb,
-    )
-
-
-def show_names(shows: list[Any]) -> list[str]:
-    """The declared shows: a series under its own name."""
-    return [show["name"] if isinstance(show, dict) else show for show in shows]
-
-
-def _show_of(show: dict[str, Any]) -> Show:
-    return Show(
-        name=show["name"],
-        start=datetime.strptime(show["start"], "%Y-%m-%d %H:%M"),
-        time_zone=show["time_zone"],
-        lasts_s=seconds(str(show["lasts"])),
-        overrun_s=seconds(str(show.get("overrun", "30m"))),
-        updates=count(str(show["updates"])),
-        within_s=seconds(str(show["within"])),
-        batch=count(str(show.get("batch", 1))),
-        repeat_days=REPEATS.get(show.get("repeat", "")),
     )
 
 
@@ -177,49 +136,6 @@ def _cidr(value: Any) -> IPv4Network | None:
         return IPv4Network(value) if isinstance(value, str) and "/" in value else None
     except ValueError:
         return None
-
-
-def _shows(source: Source, value: Any) -> Iterator[str]:
-    if not isinstance(value, list) or not value:
-        yield f"{source.at('shows')}: shows is {kind(value)}: {EXAMPLES['shows']}"
-        return
-    seen: list[str] = []
-    for number, show in enumerate(value):
-        named = show.get("name") if isinstance(show, dict) else show
-        at = source.at("shows", number)
-        if not (isinstance(named, str) and SHOW.fullmatch(named)):
-            yield f"{at}: a show is {kind(named)}: write small letters, digits and dashes, for example quiz-20261121"
-        elif named in seen:
-            yield f"{at}: show {named} is listed twice: keep one of them"
-        else:
-            seen.append(named)
-        if isinstance(show, dict):
-            yield from _show(source, show, number)
-
-
-def _show(source: Source, show: dict[str, Any], number: int) -> Iterator[str]:
-    of = f"show {show.get('name', number + 1)}"
-    yield from checking.unknown_keys(source, SHOW_KEYS, of, "shows", number)
-    for key, example in _SHOW_EXAMPLES.items():
-        if key not in show and key in _SHOW_NEEDED:
-            yield f"{source.at('shows', number)}: {key} of {of} is missing: write for example {key}: {example}"
-        elif key in show and not _sound(key, show[key]):
-            at = source.at("shows", number, key)
-            yield f"{at}: {key} of {of} is {kind(show[key])}: write for example {key}: {example}"
-
-
-def _sound(key: str, value: Any) -> bool:
-    """Whether a show's value can be read."""
-    try:
-        if key == "start":
-            return bool(_START.fullmatch(str(value))) and bool(datetime.strptime(str(value), "%Y-%m-%d %H:%M"))
-        if key == "time_zone":
-            return isinstance(value, str) and bool(ZoneInfo(value))
-        if key == "repeat":
-            return value in REPEATS
-        return bool(count(str(value)) if key in ("updates", "batch") else seconds(str(value)))
-    except (ValueError, UsageError, ZoneInfoNotFoundError, OSError):
-        return False
 
 
 def _numbers(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
@@ -283,17 +199,6 @@ _NUMBERS = {
     "cores": ("cores", 1),
     "spool_gb": ("spool_gb", 1),
 }
-_SHOW_NEEDED = ("start", "time_zone", "lasts", "updates", "within")
-_SHOW_EXAMPLES = {
-    "start": '"2026-11-28 20:35"',
-    "time_zone": "Europe/Berlin",
-    "lasts": "90m",
-    "overrun": "30m",
-    "updates": "1e6",
-    "within": "5s",
-    "batch": "10",
-    "repeat": "weekly",
-}
 EXAMPLES = {
     **checking.EXAMPLES,
     "region": "write for example region: eu-central-1",
@@ -310,7 +215,7 @@ RULES = Rules(
         **checking.LOOKS,
         "image": _image,
         "network": _network,
-        "shows": _shows,
+        "shows": shows.look,
         "region": _region,
         "zones": _zones,
         "controllers": _controllers,

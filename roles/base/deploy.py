@@ -13,6 +13,7 @@ from roles.base.settings import Base, BaseExporter
 RULES = "/etc/primetime/base/firewall.nft"
 SYSCTLS = "/etc/sysctl.d/60-primetime.conf"
 JOURNAL = "/etc/systemd/journald.conf.d/primetime.conf"
+TOLD = "/etc/primetime/base/exporter"  # what is said of this host by whoever converges it
 FIREWALL = "primetime-firewall"  # the unit, and its user
 
 
@@ -104,11 +105,19 @@ def base_exporter() -> None:
     settings, service = here.mine(BaseExporter), "primetime-base-exporter"
     apt.packages(name="Install the host's exporter", packages=here.packages(BaseExporter))
     systemd.service(name="Stop the distribution's exporter", service=settings.packages[0], running=False, enabled=False)
+    files.template(  # read at each scrape
+        name="Write since when this host's secrets are what they are",
+        src="templates/base/secrets.prom.j2",
+        dest=f"{TOLD}/secrets.prom",
+        mode="644",
+        since={name: int(date.timestamp()) for name, date in here.secrets_since().items()},
+    )
     units.keep(
         service,
         "the host's exporter",
         src=f"templates/base/{service}.service.j2",
         exporter=settings,
+        told=TOLD,
         address=here.address(),
         within=here.network(),
     )

@@ -44,6 +44,7 @@ class BaseExporter:
         "meminfo",
         "netdev",
         "pressure",
+        "textfile",
         "uname",
     )
 

@@ -9,12 +9,15 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, systemd
 
 from primetime import alerts, here, units
-from roles.monitoring.settings import Monitoring
+from primetime.operations import system_user
+from roles.monitoring.settings import Monitoring, MonitoringCalendar
 
 FOLDER = "/etc/primetime/monitoring"
 TARGETS = f"{FOLDER}/targets"  # Prometheus reads them anew by itself
 PAGES = f"{FOLDER}/pages"
 RULES = f"{FOLDER}/prometheus/rules.yml"
+CALENDAR = "/opt/primetime/calendar"
+SHOWS = f"{FOLDER}/calendar/shows.json"
 HEAD = "# Managed by primetime (roles/monitoring, from roles/*/alerts.py); edits are lost\n"
 
 
@@ -74,6 +77,40 @@ def monitoring() -> None:
             delete=True,
         )
     _daemon("prometheus", "Prometheus", rules, prometheus, pages=PAGES, **values)
+
+
+@deploy("Monitoring calendar")
+def monitoring_calendar() -> None:
+    service = "primetime-monitoring-calendar"
+    apt.packages(name="Install what the calendar runs on", packages=here.packages(MonitoringCalendar))
+    system_user(name="Make the calendar's user", user="monitoring-calendar")
+    program = files.put(
+        name="Install the calendar", src="templates/monitoring/showtimes.py", dest=f"{CALENDAR}/showtimes", mode="755"
+    )
+    series = files.put(
+        name="Install what knows a series' days", src="primetime/series.py", dest=f"{CALENDAR}/series.py", mode="644"
+    )
+    shows = files.put(
+        name="Write the shows that have a start",
+        src=StringIO(json.dumps(here.showtimes(), indent=1) + "\n"),
+        dest=SHOWS,
+        mode="644",
+    )
+    units.keep(
+        service,
+        "the calendar",
+        program,
+        series,
+        shows,
+        src=f"templates/monitoring/{service}.service.j2",
+        new="program or shows",
+        reads=SHOWS,
+        program=f"{CALENDAR}/showtimes",
+        shows=SHOWS,
+        calendar=here.mine(MonitoringCalendar),
+        address=here.address(),
+        within=here.network(),
+    )
 
 
 def _config(name: str) -> str:

@@ -45,4 +45,19 @@ class Monitoring:
         ]
 
 
-SETTINGS = (Monitoring,)
+@dataclass(frozen=True)
+class MonitoringCalendar:
+    """When shows begin and how many collectors they need, for Prometheus: on the monitoring host."""
+
+    group: ClassVar[str] = "monitoring_calendar"
+    watches: ClassVar[str] = "monitoring"
+    services: ClassVar[tuple[str, ...]] = ("primetime-monitoring-calendar",)
+    packages: ClassVar[tuple[str, ...]] = ("python3", "tzdata")
+
+    port: int = 9142
+
+    def exposes(self) -> list[Endpoint]:
+        return [Endpoint("http", self.port, open_to=["monitoring"], protocol="http", scrape="/metrics")]
+
+
+SETTINGS = (Monitoring, MonitoringCalendar)

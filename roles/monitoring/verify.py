@@ -9,10 +9,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from primetime import alerts
+from primetime.calendar import broadcasts
 from primetime.endpoints import Endpoint
 from primetime.paths import REPO
-from roles.monitoring.settings import Monitoring
+from primetime.topology import load
+from primetime.verify.shell import read
+from roles.monitoring.settings import Monitoring, MonitoringCalendar
 
 GROUP = "monitoring"
 ROUNDS = 3  # of scrapes, in which a change is seen
@@ -127,6 +132,15 @@ def test_it_keeps_as_much_as_declared(node: Any) -> None:
 def _sum(written: str, units: dict[str, int]) -> int:
     """Of a flag as Prometheus writes it: 15d, 2w1d, 1GiB512MiB."""
     return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)(\D+)", written))
+
+
+@pytest.mark.daemon("monitoring_calendar")
+def test_its_calendar_has_every_show_that_is_to_come(host: Any, node: Any) -> None:
+    shown = read(host, f"http://{node.address}:{node.mine(MonitoringCalendar).port}/metrics")
+    told = set(re.findall(r'^primetime_show_begins_timestamp_seconds\{show="([^"]+)"\}', shown, re.MULTILINE))
+    now, shows = datetime.now(UTC), load(node.data["topology"]).timed
+    coming = [list(broadcasts([show], now, now + timedelta(days=8)))[:1] for show in shows]
+    assert {each.name for first in coming for each in first} <= told
 
 
 def test_the_distribution_s_units_stay_off(host: Any) -> None:

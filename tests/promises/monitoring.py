@@ -62,3 +62,15 @@ BREAKS = {
         f"monitoring: {CONVERGED}Restart the prober on its new configuration",
     ),
 }
+
+SHOWS = "/etc/primetime/monitoring/calendar/shows.json"
+WRITTEN_SHOWS = (
+    f"monitoring/calendar: {CONVERGED}Write the shows that have a start",
+    f"monitoring/calendar: {CONVERGED}Restart the calendar on its new program or shows",
+)
+CALENDAR = {
+    "its calendar has every show that is to come": changed(
+        SHOWS, "s/quiz/stranger/", *WRITTEN_SHOWS, reload="systemctl restart primetime-monitoring-calendar"
+    ),
+    "is as converged": changed(SHOWS, "$ a # by hand", *WRITTEN_SHOWS),
+}

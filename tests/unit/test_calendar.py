@@ -8,7 +8,7 @@ import pytest
 
 from primetime.calendar import Broadcast, broadcasts, changes, collectors, on_air
 from primetime.capacity_figures import FIGURES
-from primetime.topology.cloud import Show
+from primetime.topology.shows import Show
 
 LEAD = timedelta(minutes=30)
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from primetime.secrets.keys import Key, new
 from primetime.secrets.store import Store
 from primetime.topology import Topology, parse
 
+LONG_AGO = "2025-11-29T09:00:00+00:00"
 CANARY = "canary-Zk3vQ8"
 TOPOLOGY = """\
 name: small
@@ -203,6 +205,17 @@ def test_a_secret_that_a_role_asks_for_later_is_made_beside_the_others(small: To
     secrets.store(small).set({"redis_shipper": CANARY})
     assert secrets.make_missing(small) == ["redis_controller", "redis_monitoring"]
     assert secrets.value(small, "redis_shipper").text == CANARY
+
+
+def test_a_host_is_told_since_when_its_own_secrets_are_what_they_are(small: Topology) -> None:
+    secrets.make_missing(small)
+    store = secrets.store(small)
+    assert isinstance(store, Store)
+    line = store.file.read_text().splitlines()[3]
+    assert line.startswith("redis_shipper: ")
+    store.file.write_text(store.file.read_text().replace(line, re.sub(r"set: '[^']*'", f"set: '{LONG_AGO}'", line)))
+    assert secrets.since(small, ["base", "shipper"]) == {"redis_shipper": datetime.fromisoformat(LONG_AGO)}
+    assert list(secrets.since(small, ["base", "redis"])) == ["redis_controller", "redis_monitoring", "redis_shipper"]
 
 
 def test_a_missing_secret_says_what_it_is_for_and_which_command_puts_it_where(small: Topology, home: Path) -> None:

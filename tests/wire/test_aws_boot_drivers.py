@@ -62,6 +62,8 @@ def test_a_parameter_is_encrypted_listed_without_its_value_and_removed(
         ("/primetime/t/two", 2),
     ]
     assert parameters.get_parameter("/primetime/t/two") == "another"
+    assert parameters.find_parameter("/primetime/t/two") == parameters.list_parameters("/primetime/t")[1]
+    assert parameters.find_parameter("/primetime/t/none") is None
     moto.check_signatures(after=1 << 30)
     raw = boto3.client("ssm", region_name=REGION, endpoint_url=moto.url).get_parameter(Name="/primetime/t/one")
     assert (raw["Parameter"]["Type"], raw["Parameter"]["Value"] != "value of one") == ("SecureString", True)
