@@ -53,7 +53,7 @@ def test_another_day_s_actions_are_not_due_yet() -> None:
 def test_groups_of_fixed_number_have_no_actions() -> None:
     cloud = parse(PRODUCTION, "t.yml").cloud
     assert cloud
-    assert [actions(cloud, group, NOW) for group in cloud.groups[1:]] == [[], [], []]
+    assert all(actions(cloud, group, NOW) == [] for group in cloud.groups[1:])
 
 
 def test_the_calendar_says_when_how_many_and_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
