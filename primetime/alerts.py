@@ -19,12 +19,13 @@ from primetime.errors import UsageError
 from primetime.paths import REPO
 
 Severity = Literal["page", "ticket", "none"]
-OVERRIDABLE = ("threshold", "lasts_s")
+OVERRIDABLE = ("threshold", "lasts_s", "window_s")
 
 
 @dataclass(frozen=True)
 class Alert:
-    """`expression` is PromQL in which `$threshold` stands for the threshold, whose `reason` says why it is this one.
+    """`expression` is PromQL in which `$threshold` stands for the threshold, whose `reason` says why it is this one,
+    and `$window` for how far it looks back, if it does (`window_s`).
 
     It fires when it has held for `lasts_s` without a break. `page`: somebody gets up; `ticket`: it waits until the
     morning; `none`: nobody is told. `says` is a sentence in which {{ $labels.node }} and {{ $value }} are filled in.
@@ -37,6 +38,7 @@ class Alert:
     lasts_s: float
     severity: Severity
     says: str
+    window_s: float = 0
 
     @property
     def runbook(self) -> str:
@@ -73,10 +75,9 @@ def _check(name: str, values: Any, every: Mapping[str, Alert]) -> None:
     if not isinstance(values, Mapping) or not values:
         raise UsageError(f"{where}: write what to override: {{threshold: 1, lasts_s: 60}}")
     for key, value in values.items():
-        if key not in OVERRIDABLE or isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(
-                f"{where}: {key}: {value!r}: only {' and '.join(OVERRIDABLE)} can be overridden, by numbers"
-            )
+        allowed = OVERRIDABLE if every[name].window_s else OVERRIDABLE[:2]
+        if key not in allowed or isinstance(value, bool) or not isinstance(value, int | float):
+            raise UsageError(f"{where}: {key}: {value!r}: only {' and '.join(allowed)} can be overridden, by numbers")
 
 
 def _instead(name: str, every: Iterable[str]) -> str:
@@ -91,11 +92,20 @@ def rules(alerts: Iterable[Alert]) -> str:
     written = [
         {
             "alert": alert.name,
-            "expr": Template(alert.expression).substitute(threshold=f"{alert.threshold:g}"),
-            "for": f"{round(alert.lasts_s * 1000)}ms",
+            "expr": _filled_in(alert),
+            "for": _duration(alert.lasts_s),
             "labels": {"severity": alert.severity},
             "annotations": {"says": alert.says, "runbook": alert.runbook},
         }
         for alert in alerts
     ]
     return str(yaml.safe_dump({"groups": [{"name": "primetime", "rules": written}]}, sort_keys=False, width=1000))
+
+
+def _filled_in(alert: Alert) -> str:
+    return Template(alert.expression).substitute(threshold=f"{alert.threshold:g}", window=_duration(alert.window_s))
+
+
+def _duration(seconds: float) -> str:
+    """As Prometheus reads it."""
+    return f"{round(seconds * 1000)}ms"

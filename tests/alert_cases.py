@@ -31,6 +31,38 @@ DISK = '{job="base_exporter",node="store-1",mountpoint="/",device="a",fstype="ex
 MASTER = '{job="hbase_master",node="store-1"}'
 NAMENODE = '{job="hdfs_namenode",node="store-1"}'
 
+SPOOL = '{job="collector",node="collector-1"}'
+SHIPPER = '{job="shipper",node="collector-1",sink="hbase"}'
+LANE = '{job="shipper",node="collector-1",sink="hbase",lane="hbase-%d"}'
+SECRET = '{job="base_exporter",node="redis-1",secret="redis_shipper"}'
+
+
+SHOW = {"job": "monitoring_calendar", "node": "watch-1", "show": "quiz"}
+TOO_FEW = "quiz begins within 15 minutes, or is on, and needs 2 collectors: fewer take traffic, as watch-1 sees it."
+
+
+def before_a_show(begins_s: int, *ready: str) -> dict[str, str]:
+    """A show that needs two collectors and begins then; whether each that there is takes traffic. All answer."""
+    show = ",".join(f'{label}="{value}"' for label, value in SHOW.items())
+    found = {
+        f"primetime_show_collectors{{{show}}}": "2x60",
+        f"primetime_show_begins_timestamp_seconds{{{show}}}": f"{begins_s}x60",
+    }
+    for number, takes in enumerate(ready, 1):
+        found[f'primetime_collector_ready{{job="collector",node="collector-{number}"}}'] = takes
+        found[f'probe_success{{job="probe",group="collector",node="collector-{number}"}}'] = "1x60"
+    return found
+
+
+def ensemble(*serving: str) -> dict[str, str]:
+    """Members zk-1, zk-2, ...: whether each serves; while one does not, its exporter tells just that."""
+    return {
+        f'{name}{{job="zookeeper_exporter",node="zk-{number}"}}': values
+        for number, serves in enumerate(serving, 1)
+        for name, values in (("zookeeper_up", serves), ("up", "1x30"))
+    }
+
+
 CASES: dict[str, tuple[Case, ...]] = {
     "Watchdog": (Case("always", {}, "1m", {}, "Alerts arrive."),),
     "TargetDown": (
@@ -68,6 +100,11 @@ CASES: dict[str, tuple[Case, ...]] = {
             "it was made ten minutes ago",
             {f"node_filesystem_avail_bytes{DISK}": "40e9-40e6x200", f"node_filesystem_size_bytes{DISK}": "100e9x200"},
             "10m",
+        ),
+        Case(
+            "it is full, and fills no more",
+            {f"node_filesystem_avail_bytes{DISK}": "0x200", f"node_filesystem_size_bytes{DISK}": "100e9x200"},
+            "45m",
         ),
         Case(
             "it is full in three hours",
@@ -145,6 +182,137 @@ CASES: dict[str, tuple[Case, ...]] = {
             "3m",
             {"job": "hdfs_namenode", "node": "store-1"},
             "The NameNode on store-1 counts 1 DataNodes as dead.",
+        ),
+    ),
+    "SpoolOld": (
+        Case(
+            "a RegionServer dies and comes back",
+            {f"primetime_collector_spool_oldest_seconds{SPOOL}": "0+15x7 0x20"},
+            "3m",
+        ),
+        Case(
+            "nobody empties it",
+            {f"primetime_collector_spool_oldest_seconds{SPOOL}": "0+15x40"},
+            "3m",
+            {"job": "collector", "node": "collector-1"},
+            "collector-1 has an event that is 3m 0s old, and does not get rid of it.",
+        ),
+    ),
+    "SpoolFilling": (
+        Case(
+            "a burst passes",
+            {
+                f"primetime_collector_spool_bytes{SPOOL}": "1 6x1 1x20",
+                f"primetime_collector_spool_budget_bytes{SPOOL}": "10x30",
+            },
+            "2m",
+        ),
+        Case(
+            "it stays",
+            {
+                f"primetime_collector_spool_bytes{SPOOL}": "1 6x20",
+                f"primetime_collector_spool_budget_bytes{SPOOL}": "10x30",
+            },
+            "2m",
+            {"job": "collector", "node": "collector-1"},
+            "The spool of collector-1 takes 60% of its budget: full, it refuses.",
+        ),
+    ),
+    "EventsMissing": (
+        Case(
+            "nothing is lost or kept",
+            {f"primetime_shipper_lost_segments{SHIPPER}": "0x20", f"primetime_shipper_kept_segments{SHIPPER}": "0x20"},
+            "1m",
+        ),
+        Case(
+            "segments are gone",
+            {
+                f"primetime_shipper_lost_segments{SHIPPER}": "0 3x20",
+                f"primetime_shipper_kept_segments{SHIPPER}": "0x20",
+            },
+            "1m",
+            {"job": "shipper", "node": "collector-1", "sink": "hbase"},
+            "collector-1 has 3 segments of its spool that are gone, or cannot be stored whole.",
+        ),
+        Case(
+            "one is damaged, and what is lost is not known yet",
+            {f"primetime_shipper_kept_segments{SHIPPER}": "0 1x20"},
+            "1m",
+            {"job": "shipper", "node": "collector-1", "sink": "hbase"},
+            "collector-1 has 1 segments of its spool that are gone, or cannot be stored whole.",
+        ),
+    ),
+    "DeadLettersRising": (
+        Case("there were some long ago", {f"primetime_shipper_dead_letters_total{LANE % 0}": "0 5x80"}, "15m"),
+        Case("a lane begins anew", {f"primetime_shipper_dead_letters_total{LANE % 0}": "0x4 _x2 0x20"}, "5m"),
+        Case(
+            "both lanes find some",
+            {
+                f"primetime_shipper_dead_letters_total{LANE % 0}": "0x20 10x60",
+                f"primetime_shipper_dead_letters_total{LANE % 1}": "0x20 30x60",
+            },
+            "15m",
+            {"node": "collector-1"},
+            "collector-1 found 40 events in 10 minutes that cannot be stored as they are.",
+        ),
+    ),
+    "QuorumThin": (
+        Case("a member restarts", ensemble("1x4 0x3 1x20", "1x30", "1x30"), "3m"),
+        Case("one of five is away", ensemble("1x4 0x20", *["1x30"] * 4), "3m"),
+        Case("there is but one, and it serves", ensemble("1x30"), "3m"),
+        Case(
+            "one of three is away",
+            ensemble("1x4 0x20", "1x30", "1x30"),
+            "3m",
+            {"job": "zookeeper_exporter", "node": "zk-1"},
+            "ZooKeeper on zk-1 does not serve, and the ensemble has no other member to spare.",
+        ),
+        Case(
+            "the host of one of three is away",
+            {
+                **ensemble("1x30", "1x30"),
+                'up{job="zookeeper_exporter",node="zk-3"}': "1x4 0x20",
+                'zookeeper_up{job="zookeeper_exporter",node="zk-3"}': "1x4 stale",
+            },
+            "3m",
+            {"job": "zookeeper_exporter", "node": "zk-3"},
+            "ZooKeeper on zk-3 does not serve, and the ensemble has no other member to spare.",
+        ),
+        Case(
+            "the only one is away",
+            ensemble("1x4 0x20"),
+            "3m",
+            {"job": "zookeeper_exporter", "node": "zk-1"},
+            "ZooKeeper on zk-1 does not serve, and the ensemble has no other member to spare.",
+        ),
+    ),
+    "SecretExpiring": (
+        Case(
+            "it was set 300 days ago", {f"primetime_secret_set_timestamp_seconds{SECRET}": f"{-300 * 86400}x20"}, "1m"
+        ),
+        Case(
+            "it was set 340 days ago",
+            {f"primetime_secret_set_timestamp_seconds{SECRET}": f"{-340 * 86400}x20"},
+            "1m",
+            {"job": "base_exporter", "node": "redis-1", "secret": "redis_shipper"},
+            "redis_shipper on redis-1 is 340 days old: replace it within a year.",
+        ),
+    ),
+    "ShowSoon": (
+        Case("it is an hour away", before_a_show(3600, "0x60"), "10m"),
+        Case("all are there", before_a_show(900, "1x60", "1x60"), "10m"),
+        Case("one restarts", before_a_show(900, "1x60", "1x8 0x1 1x60"), "3m"),
+        Case("one takes no traffic", before_a_show(900, "1x60", "0x60"), "10m", SHOW, TOO_FEW),
+        Case("there is none, and it is on", before_a_show(0), "10m", SHOW, TOO_FEW),
+        Case(
+            "one says that it does, and does not answer",
+            {
+                **before_a_show(900, "1x60", "1x60"),
+                'probe_success{job="probe",group="collector",node="collector-2"}': "0x60",
+            },
+            "10m",
+            SHOW,
+            TOO_FEW,
         ),
     ),
 }

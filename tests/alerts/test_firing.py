@@ -1,92 +1,29 @@
 """Alerts for real: something is broken on hosts, the alert arrives, and when it is mended word of that arrives too.
 
-What arrives is what Alertmanager sends to a receiver of ours on the monitoring host. Durations are shrunk and, where
-filling something up would take hours, nothing else: thresholds are those of the roles.
+What arrives is what Alertmanager sends to a receiver of ours on the monitoring host. Expressions are those of the
+roles. Durations are shrunk, and one threshold (SHRUNK); where filling something up would take hours, so are budgets.
+What mends it is the alert's runbook: its commands, word for word, on hosts that have the names in it.
 """
 
 from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import yaml
 
-from primetime.alerts import declared
 from primetime.inventory import live
 from primetime.topology import load
+from tests.alerts.conftest import TOLD, WATCH
 from tests.alerts.fired import FIRED, Fault
 from tests.conftest import Bench
+from tests.operations_page import commands
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
 
-WATCH = "all-1"
-PORT = 8099
-TOLD = "/run/told.jsonl"
+SETTLES_S = 180  # until what was started serves
 ARRIVES_S = 180  # a session ends, a DataNode is given up, on a busy machine
-# what was sent to it, a line each; it answers to the host itself alone
-RECEIVER = f"""
-import http.server
-class Told(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        with open("{TOLD}", "ab") as told:
-            told.write(body + b"\\n")
-        self.send_response(200)
-        self.end_headers()
-http.server.HTTPServer(("127.0.0.1", {PORT}), Told).serve_forever()
-"""
-TOPOLOGY = {
-    "name": "test-alerts",
-    "provider": "nspawn",
-    "image": "bookworm",
-    "shows": ["rehearsal"],
-    "partial": True,
-    "groups": {
-        "all": {
-            "roles": [
-                *("zookeeper", "hdfs/namenode", "hdfs/datanode", "hbase/master", "hbase/regionserver", "hbase/thrift"),
-                *("redis", "monitoring"),
-            ],
-            "count": 1,
-            "memory_mb": 2816,
-        }
-    },
-    "settings": {
-        "hdfs_replication": 1,
-        "hdfs_namenode_dead_datanode_recheck_ms": 2000,
-        "redis_maxmemory_mb": 64,
-        "monitoring_webhook": f"http://127.0.0.1:{PORT}/",
-        "monitoring_group_wait_s": 1,
-        "monitoring_scrape_interval_s": 2,
-        "monitoring_alerts": {
-            alert.name: {"lasts_s": 2} for alerts in declared().values() for alert in alerts if alert.name in FIRED
-        },
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A host with all that can break and what watches it; `--on` takes one that is up."""
-    running = request.config.getoption("--on")
-    path = Path(running) if running else tmp_path_factory.mktemp("topology") / "test-alerts.yml"
-    bench = Bench(path)
-    try:
-        if not running:
-            path.write_text(yaml.safe_dump(TOPOLOGY))
-            bench.run("up", "--yes")
-            bench.run("converge")
-        bench.ssh(WATCH, "systemd-run", "-q", "--unit=told", "python3", "-c", RECEIVER)
-        yield bench
-    finally:
-        if running:
-            bench.ssh(WATCH, "sh", "-c", f"systemctl stop told; rm -f {TOLD}")
-        else:
-            assert bench.json("down", "--yes")["left"] == []
 
 
 def told(bench: Bench) -> list[tuple[str, str]]:
@@ -104,14 +41,40 @@ def firing(bench: Bench) -> set[str]:
         return {alert["labels"]["alertname"] for alert in json.load(answer)}
 
 
-@pytest.mark.parametrize("name", FIRED)
-def test_an_alert_arrives_and_so_does_its_end(watched: Bench, name: str) -> None:
-    fault: Fault = FIRED[name]
+def run_the_runbook(bench: Bench, fault: Fault) -> None:
+    """What looks may find it broken; what mends has to work, and what it says at its end to be good."""
+    page = f"docs/runbooks/{fault.alert}.md"
+    for verb, *words in commands("console", page):
+        assert bench.run(verb, *words, check=False).returncode != 2, (verb, words)
+    segments = fault.segments(bench)
+    fault.by_hand(bench)
+    for words in commands("sh", page):
+        for segment in segments if "SEGMENT" in words else [""]:
+            mend(bench, [word.replace("SEGMENT", segment) for word in words])
+
+
+def mend(bench: Bench, words: list[str]) -> None:
+    """What a person does who follows it: `verify` again until it is good, `ledger` whatever still waits."""
+    said = ""
+
+    def good() -> bool:
+        nonlocal said
+        done = bench.run(words[0], *words[1:], check=False)
+        said = f"{words} exited {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        assert done.returncode == 0 or (done.returncode == 3 and words[0] in ("verify", "ledger")), said
+        return done.returncode == 0 or words[0] == "ledger"
+
+    wait_for(good, said, SETTLES_S)
+
+
+@pytest.mark.parametrize("fault", FIRED, ids=lambda fault: f"{fault.alert} {fault.how.__name__}")
+def test_an_alert_arrives_and_its_runbook_ends_it(watched: Bench, fault: Fault) -> None:
     wait_for(lambda: firing(watched) == {"Watchdog"}, "nothing fires before it", ARRIVES_S)
     watched.ssh(WATCH, "rm", "-f", TOLD)
     try:
-        watched.ssh(WATCH, "sh", "-c", fault.how)
-        wait_for(lambda: (name, "firing") in told(watched), f"{name} arrives", ARRIVES_S)
+        fault.how(watched)
+        wait_for(lambda: (fault.alert, "firing") in told(watched), f"{fault.alert} arrives", ARRIVES_S)
+        run_the_runbook(watched, fault)
+        wait_for(lambda: (fault.alert, "resolved") in told(watched), f"word that {fault.alert} is over", ARRIVES_S)
     finally:
-        watched.ssh(WATCH, "sh", "-c", fault.mend)
-    wait_for(lambda: (name, "resolved") in told(watched), f"word that {name} is over arrives", ARRIVES_S)
+        fault.after(watched)
