@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -69,14 +67,6 @@ def test_a_dashboard_s_expression_finds_something(watched: Bench, prometheus: st
 
 
 @pytest.mark.parametrize("name", [page.name for page in pages()])
-def test_a_page_is_made_whole_and_asks_nobody_else(prometheus: str, name: str) -> None:
-    page = next(page for page in pages() if page.name == name)
+def test_a_page_has_a_number_in_each_row(prometheus: str, name: str) -> None:
     shown = f"{prometheus}/consoles/{name}.html"
-    wait_for(lambda: "nobody says" not in fetched(shown), "each row has a number", THERE_S)
-    text = fetched(shown)
-    drawn = [html.unescape(each) for each in re.findall(r'data-expr="([^"]*)"', text)]
-    assert drawn == [graph.expression for graph in page.graphs]
-    needed = re.findall(r'(?:src|href)="([^"]+)"', text)
-    assert needed and [address for address in needed if re.match(r"[a-z]+:|//", address)] == []
-    for address in (address for address in needed if address.endswith((".js", ".css"))):
-        assert fetched(f"{prometheus}{address}")
+    wait_for(lambda: "nobody says" not in fetched(shown), f"{name}: each row has a number", THERE_S)
