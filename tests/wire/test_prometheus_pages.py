@@ -1,6 +1,6 @@
 """A real Prometheus, which knows nothing yet, makes each page whole and takes every expression of theirs and Grafana's.
 
-That they find something on a living cluster is tested there (tests/alerts/test_pages.py).
+That they find something on a living cluster is tested there (tests/alerts/test_living_pages.py).
 """
 
 from __future__ import annotations
