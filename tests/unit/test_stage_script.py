@@ -71,8 +71,8 @@ def test_every_cue_has_a_key_that_is_a_moment_s() -> None:
 def test_a_local_cluster_is_billed_as_the_one_that_it_stands_for() -> None:
     between, during = bill(load("demo")).items()
     assert between[0] == "an hour of production, which local hosts stand for, between shows"
-    assert between[1].endswith("for 7 machines")
-    assert during[1].endswith("for up to 17 machines")
+    assert between[1].endswith("for 8 machines")
+    assert during[1].endswith("for up to 18 machines")
     assert bill(load("production"))["an hour, during one"] == during[1]
 
 
