@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from primetime import artifacts
+from primetime import artifacts, expiry
 from primetime.drivers.nspawn import leftovers
 from primetime.drivers.vagrant import containers
 from primetime.errors import NotAsDeclared
@@ -136,7 +136,8 @@ def _fetch_debs(steps: list[Step], image: Any, progress: Progress) -> None:
 
 
 def down(topology: Topology, progress: Progress) -> None:
-    """Remove every machine of a topology, and its network."""
+    """Remove every machine of a topology, and its network; nothing waits to do so any more."""
+    expiry.end(topology.name)
     driver = driver_for(topology)
     nodes = driver.list_nodes()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from primetime import artifacts, doctor, machines, preflight
+from primetime import artifacts, doctor, expiry, machines, preflight
 from primetime.cli import add_provider, add_topology, status
 from primetime.cli import converge as converge_verb
 from primetime.cli import rehearse as rehearse_verb
@@ -16,7 +17,7 @@ from primetime.converge import converge
 from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.inventory import live
 from primetime.providers import choose, driver_for, provider_of
-from primetime.quantities import count
+from primetime.quantities import count, seconds
 from primetime.rehearsal.run import Plan
 from primetime.topology import Topology, load
 from primetime.verify import verify
@@ -31,10 +32,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
     add_provider(parser)
     parser.add_argument("--updates", default="1e5", help="how many the rehearsal sends (default: 1e5)")
+    parser.add_argument(
+        "--expires", metavar="TIME", help="after it, for example 2h, all of it removes itself; again: from now; never"
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = choose(load(arguments.topology), arguments.provider)
+    lasts_s = seconds(arguments.expires) if arguments.expires not in (None, "never") else None
     preflight.require_root("demo")
     console.expect("demo", list(ESTIMATES), ESTIMATES)
     with console.stage("install"):
@@ -42,8 +47,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     doctor.require(topology, arguments.topology, "demo")
     with driver_for(topology).ex_lock("demo"):
         code, result = _everything(topology, arguments, console)
+        if arguments.expires:
+            expiry.end(topology.name)
+        if lasts_s is not None:
+            expiry.begin(topology, time.time() + lasts_s)
+    status.tell_expiry(console, topology.name)
     console.remember("demo")
-    console.result({**result, "stages": console.stages})
+    console.result({**result, "expires": expiry.of(topology.name), "stages": console.stages})
     return code
 
 

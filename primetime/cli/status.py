@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
 
-from primetime import machines
+from primetime import expiry, machines
 from primetime.cli import add_topology
 from primetime.cli.rehearse import last_certificate
 from primetime.console import Console, table
@@ -41,8 +42,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _show(console: Console, inventory: Inventory) -> int:
     tell(console, inventory)
-    console.result(summary(inventory))
+    tell_expiry(console, inventory.topology.name)
+    console.result({**summary(inventory), "expires": expiry.of(inventory.topology.name)})
     return 0
+
+
+def tell_expiry(console: Console, name: str) -> None:
+    """When the machines remove themselves, if they do."""
+    at_s = expiry.of(name)
+    if at_s is not None:
+        console.say(
+            f"removes itself {expiry.words(at_s, time.time())}, at {time.strftime('%H:%M', time.localtime(at_s))}"
+        )
 
 
 def summary(inventory: Inventory) -> dict[str, Any]:

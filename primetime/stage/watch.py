@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from primetime import expiry
 from primetime.errors import PrimetimeError
 from primetime.stage.cluster import Counted, queues
 from primetime.stage.counting import Window
@@ -148,7 +149,7 @@ class Watch:
             poll=self._poll,
             moments=tuple(self.moments()),
             next=self.script.next(),
-            health=health(),
+            health={**health(), **removes_itself(self.billing.topology)},
             cost=self.billing.cost,
             vote_at=self.billing.vote_at,
         )
@@ -193,6 +194,12 @@ class Watch:
     def _pause(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._closing, AFTER_TROUBLE_S)
+
+
+def removes_itself(topology: str) -> dict[str, str]:
+    """When, for the presenter; nothing when it does not."""
+    at_s = expiry.of(topology)
+    return {} if at_s is None else {"removes itself": expiry.words(at_s, time.time())}
 
 
 def health() -> dict[str, str]:
