@@ -136,7 +136,7 @@ def _store(hbase: Hbase, client: redis.Redis | None, letters: list[Letter]) -> N
         letter = each.letter
         end = letter.offset + len(letter.event)
         batch.add(letter.segment, [Record(letter.offset, letter.offset, end, letter.received_ms, [letter.event])])
-    hbase.put("events", batch.rows)
+    hbase.put("events", batch.rows())
     if client:
         _count(client, letters)
     hbase.put(deadletters.TABLE, {each.letter.row(): [(REPLAYED, b"yes", each.letter.received_ms)] for each in letters})

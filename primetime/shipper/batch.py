@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from primetime.event import qualifier, row_key
+from primetime.event import SALTS, qualifier, row_prefix, salt
 from primetime.hbase import Cell
 from primetime.shipper.deadletters import DeadLetter
 from primetime.shipper.ledger import CORRUPT, DONE, GATED, OPEN, Row
@@ -61,9 +61,18 @@ class Batch:
     """Rows to put, and what to write to the ledger once they are there."""
 
     events: int = 0
-    rows: dict[bytes, list[Cell]] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     progress: dict[SegmentId, Progress] = field(default_factory=dict)
+    _slices: dict[tuple[str, int], list[list[Cell]]] = field(default_factory=dict)  # (show, second) → by salt
+
+    def rows(self) -> dict[bytes, list[Cell]]:
+        """Row → its cells, for HBase."""
+        return {
+            row_prefix(slice_, show.encode(), second): cells
+            for (show, second), slices in self._slices.items()
+            for slice_, cells in enumerate(slices)
+            if cells
+        }
 
     def add(
         self, segment: SegmentId, records: Iterable[Record], *, finished: bool = False, fault: Fault | None = None
@@ -78,7 +87,8 @@ class Batch:
             self.events += len(record.events)
 
     def _add_record(self, segment: SegmentId, progress: Progress, record: Record) -> None:
-        rows, received_ms = self.rows, record.received_ms
+        """Every event passes through here: the rows of a second have their keys made once, at the end."""
+        received_ms, known = record.received_ms, self._slices
         shows: list[str] = []
         for index, event in enumerate(record.events):
             selected = select(event)
@@ -86,8 +96,10 @@ class Batch:
                 progress.unfit[selected.show] += 1
                 self.dead.append(DeadLetter(segment, record.offset, index, received_ms, event, selected.reason))
                 continue
-            event_id, show = selected["id"].encode(), selected["show"]
-            shows.append(show)
-            row = row_key(event_id, show.encode(), selected["pos_ms"])
-            rows.setdefault(row, []).append((qualifier(event_id, event), event, received_ms))
+            event_id, place = selected["id"].encode(), (selected["show"], selected["pos_ms"] // 1000)
+            slices = known.get(place)
+            if slices is None:
+                slices = known[place] = [[] for _ in range(SALTS)]
+            slices[salt(event_id)].append((qualifier(event_id, event), event, received_ms))
+            shows.append(place[0])
         progress.stored.update(shows)

@@ -188,7 +188,7 @@ class HbaseSink:
 
     def _store(self, batch: Batch, found: _Found) -> None:
         """Events first, then the ledger: what is interrupted in between is done again."""
-        stored = self._hbase.begin_put(TABLE, batch.rows)
+        stored = self._hbase.begin_put(TABLE, batch.rows())
         self._ahead = self._ahead or self._gather(found)
         stored()
         refused = self._letters.store(batch.dead) if batch.dead else []

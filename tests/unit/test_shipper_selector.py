@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from primetime.event import ulid
+from primetime.shipper import selector
 from primetime.shipper.selector import Unfit, kind, select
 
 ID = ulid(1_700_000_000_000, 1)
@@ -14,6 +15,7 @@ def text(id_: str = f'"{ID}"', show: str = '"quiz"', pos_ms: str = "12", more: s
     return f'{{"id":{id_},"show":{show},"pos_ms":{pos_ms}{more}}}'.encode()
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(
     ("event", "reason", "show"),
     [
@@ -38,7 +40,11 @@ def text(id_: str = f'"{ID}"', show: str = '"quiz"', pos_ms: str = "12", more: s
     ],
     ids=repr,
 )
-def test_an_unfit_event_has_a_reason(event: bytes, reason: str, show: str | None) -> None:
+def test_an_unfit_event_has_a_reason(event: bytes, reason: str, show: str | None, known: bool) -> None:
+    """`known`: an event of its show was stored before."""
+    selector._seen.clear()
+    if known:
+        assert select(text()) == {"id": ID, "show": "quiz", "pos_ms": 12}
     unfit = select(event)
     assert isinstance(unfit, Unfit)
     assert unfit.reason.startswith(reason)
