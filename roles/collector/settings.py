@@ -49,6 +49,7 @@ class Collector:
     # of each, with zeros ahead of time, so that a sync has nothing but the events to write; as much as the last one
     # took, when that is more; 0: none, for file systems that copy on write
     segment_filled_mb: int = 16
+    segment_fill_ms: int = 500  # at most, on a disk that is slow: a burst must not wait for its next segment
     segment_age_s: int = 10
 
     nice: int = -5  # accepting goes before what drains the spool

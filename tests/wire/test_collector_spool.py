@@ -170,8 +170,9 @@ def test_space_is_filled_with_zeros_as_far_as_the_last_segment_went() -> None:
         wait_for("as much", lambda: following.exists() and 0 <= written_from_the_start(following) - size < 2**13)
 
 
-def test_no_space_is_filled_where_none_is_wanted() -> None:
-    with collector(segment_filled_mb=0) as server:
+@pytest.mark.parametrize("settings", [{"segment_filled_mb": 0}, {"segment_fill_ms": 0}])
+def test_no_space_is_filled_where_none_is_wanted_or_there_is_no_time(settings: dict[str, int]) -> None:
+    with collector(**settings) as server:
         following = server.spool / "w00.next"
         wait_for("the first segment's space", lambda: following.exists() and following.stat().st_size == 2**20)
         assert server.post([event()]).status == 204

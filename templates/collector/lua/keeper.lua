@@ -47,7 +47,7 @@ end
 local function prepare()
     local number = last_number + 1
     local fd, problem = disk.call("segment", "prepare", config.spool, M.place.worker, number, config.segment_bytes,
-                                  to_fill(), config.budget_bytes)
+                                  to_fill(), config.fill_s, config.budget_bytes)
     if not fd then return report(problem) end
     prepared = { fd = fd, number = number }
 end

@@ -3,6 +3,7 @@
 -- called by keeper.lua and committer.lua; keeps no state, since each call may meet another Lua VM.
 
 local ffi = require "ffi"
+local clock = require "collector.clock"
 local posix = require "collector.posix"
 local slot = require "collector.slot"
 local survey = require "collector.survey"
@@ -25,10 +26,11 @@ end
 
 -- Writes zeros to the first `length` bytes, a little at a time: a commit's sync queues behind each. To write to a block
 -- that is only reserved costs each sync of a record another write, of the block's state, and with a journal a commit
--- of that.
-local function fill_with_zeros(fd, length)
-    local zeros, ok, problem = ffi.new("char[?]", ZEROS), true, nil
+-- of that. On a slow disk the rest stays reserved after `most_s`: somebody may be about to need this segment.
+local function fill_with_zeros(fd, length, most_s)
+    local zeros, ends, ok, problem = ffi.new("char[?]", ZEROS), clock.exact() + most_s, true, nil
     for offset = 0, length - 1, ZEROS do
+        if clock.exact() >= ends then break end
         ok, problem = posix.write(fd, zeros, math.min(ZEROS, length - offset), offset)
         if ok then ok, problem = posix.sync_data(fd) end
         if not ok then break end
@@ -36,18 +38,18 @@ local function fill_with_zeros(fd, length)
     return ok, problem
 end
 
-local function fill(fd, number, reserve, filled)
+local function fill(fd, number, reserve, filled, most_s)
     local ok, problem = posix.lock(fd) -- held from birth: a reader never sees an open segment without its lock
     if ok then ok, problem = posix.reserve(fd, reserve) end
-    if ok then ok, problem = fill_with_zeros(fd, filled) end
+    if ok then ok, problem = fill_with_zeros(fd, filled, most_s) end
     if ok then ok, problem = posix.set_time(fd, number) end -- what for: slot.lua, last_number
     if ok then ok, problem = posix.sync(fd) end
     return ok, problem
 end
 
--- Reserves the space of segment `number` before anybody waits for it, and fills the first part of it with zeros.
--- Returns its open, locked file.
-function M.prepare(spool, worker, number, reserve, filled, budget)
+-- Reserves the space of segment `number` before anybody waits for it, and fills the first part of it with zeros, for at
+-- most `most_s`. Returns its open, locked file.
+function M.prepare(spool, worker, number, reserve, filled, most_s, budget)
     local path = next_path(spool, worker)
     posix.unlink(path) -- one that a killed worker has left
     local used, unknown = survey.usage(spool)
@@ -57,7 +59,7 @@ function M.prepare(spool, worker, number, reserve, filled, budget)
     end
     local fd, why = posix.open(path, posix.RDWR + posix.CREAT + posix.EXCL)
     if not fd then return nil, why end
-    local ok, problem = fill(fd, number, reserve, filled)
+    local ok, problem = fill(fd, number, reserve, filled, most_s)
     if ok then ok, problem = slot.draft_number(spool, worker, number) end
     if ok then ok, problem = posix.sync_folder(spool) end
     if ok then return fd end
