@@ -74,6 +74,9 @@ def settings() -> dict[str, Any]:
         **digests,
         "jenkins_java_options": list(OPTIONS),
         "jenkins_arguments": ["--skipInitSetup"],
+        "jenkins_plugins": str(plugins()),
+        "jenkins_plugins_from": plugins().parent.as_uri(),
+        "jenkins_jobs_from": "https://git.example/primetime",  # written, and read by nobody: as is all of jenkins.yaml
     }
 
 
@@ -104,6 +107,17 @@ def war() -> Path:
     with tarfile.open(folder / jars.TAR) as archive:
         archive.extractall(folder, filter="data")
     return next(folder.glob("*.war"))
+
+
+def plugins() -> Path:
+    """A lock with one plugin, which lies beside it as a mirror has it. Hudson does not look at files of that name."""
+    folder = cache() / "stand-in"
+    archive = folder / "standin" / "1" / "standin.hpi"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    archive.write_bytes(b"a plugin that stands in\n")
+    lock = folder / "plugins.lock"
+    lock.write_text(f"standin 1 {hashlib.sha256(archive.read_bytes()).hexdigest()}\n")
+    return lock
 
 
 def java() -> Path:

@@ -3,13 +3,16 @@
 from pyinfra.api import deploy
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, systemd
+from pyinfra.operations.util import any_changed
 
 from primetime import here
 from primetime.operations import rendered, secret_file, system_user, unpack_tar
 from primetime.pending import load_due, reload_due, restart_due
 from roles.java.deploy import WAIT_FOR
-from roles.jenkins import accounts, certificate
+from roles.jenkins import accounts, certificate, repository
 from roles.jenkins.brought import local
+from roles.jenkins.jobs import JOBS
+from roles.jenkins.plugins import locked, plugins_in, version
 from roles.jenkins.settings import Jenkins
 
 HOME = "/var/lib/primetime-jenkins"
@@ -17,6 +20,7 @@ FOLDER = "/etc/primetime/jenkins"
 CONFIGURATION = f"{FOLDER}/jenkins.yaml"
 PROXY = "/etc/primetime/jenkins-proxy"
 PEM = f"{PROXY}/certificate.pem"
+BACKUP = "/opt/primetime/bin/jenkins-home"
 RUN = "/run/primetime-jenkins-proxy"
 LOADED = f"{RUN}/loaded"  # as old as the configuration and certificate that the proxy has read
 UNITS = "/etc/systemd/system"
@@ -34,6 +38,7 @@ def jenkins() -> None:
     files.directory(name="Make Jenkins' home", path=HOME, user="jenkins", group="jenkins", mode="750")
     _controller(settings)
     _proxy(settings)
+    _backup(settings)
 
 
 def _controller(settings: Jenkins) -> None:
@@ -44,11 +49,18 @@ def _controller(settings: Jenkins) -> None:
             "templates/jenkins/jenkins.yaml.j2",
             hashes={user: _hash(user) for user in accounts.MATRIX},
             matrix=accounts.MATRIX,
+            jobs=JOBS,
+            jenkins=settings,
             url=f"https://{here.address()}:{settings.port}/",
         ),
         dest=CONFIGURATION,
         group="jenkins",
         mode="640",
+    )
+    java = _java(settings)
+    war, brought = _war(settings)
+    plugins = plugins_in(
+        name="Bring the plugins of the lock", home=HOME, lock=settings.plugins, place=settings.plugins_from
     )
     unit = files.template(
         name="Write Jenkins' unit",
@@ -58,9 +70,10 @@ def _controller(settings: Jenkins) -> None:
         jenkins=settings,
         home=HOME,
         configuration=CONFIGURATION,
-        java=_java(settings),
+        java=java,
         flags=flags(settings),
-        war=_war(settings),
+        war=war,
+        runs=_runs(settings),
         wait_for=WAIT_FOR,
     )
     systemd.daemon_reload(name="Read Jenkins' changed unit", _if=reload_due("primetime-jenkins", unit))
@@ -68,9 +81,15 @@ def _controller(settings: Jenkins) -> None:
         name="Restart Jenkins on its new configuration",
         service="primetime-jenkins",
         restarted=True,
-        _if=restart_due("primetime-jenkins", configuration, unit, reads=FOLDER),
+        _if=restart_due("primetime-jenkins", configuration, brought, plugins, unit, reads=FOLDER),
     )
     systemd.service(name="Keep Jenkins running", service="primetime-jenkins", running=True, enabled=True)
+
+
+def _runs(settings: Jenkins) -> str:
+    """What names its war and its plugins."""
+    war = settings.war_sha256 if settings.war else f"the package's version {settings.version}"
+    return f"{war}, plugins {version(locked(settings.plugins))}"
 
 
 def _hash(user: str) -> str:
@@ -101,12 +120,13 @@ def _java(settings: Jenkins) -> str:
     return f"{folder}/bin/java"
 
 
-def _war(settings: Jenkins) -> str:
-    """What it runs: the war that was brought."""
+def _war(settings: Jenkins) -> tuple[str, OperationMeta]:
+    """What it runs, and what brought it: its package, or a war in its place."""
+    if not settings.war:
+        return repository.WAR, repository.packaged(settings)
     brought = local("jenkins_war", settings.war, settings.war_sha256)
     place = f"/opt/primetime/jenkins-{settings.war_sha256[:12]}.war"
-    files.put(name="Bring the war", src=brought, dest=place, mode="644")
-    return place
+    return place, files.put(name="Bring the war", src=brought, dest=place, mode="644")
 
 
 def _proxy(settings: Jenkins) -> None:
@@ -167,3 +187,37 @@ def _pem(settings: Jenkins) -> OperationMeta:
         address=here.address(),
         days=settings.certificate_days,
     )
+
+
+def _backup(settings: Jenkins) -> None:
+    files.directory(
+        name="Make the folder of backups", path=settings.backup_path, user="jenkins", group="jenkins", mode="700"
+    )
+    files.template(
+        name="Install what backs up and restores Jenkins' home",
+        src="templates/jenkins/jenkins-home.py.j2",
+        dest=BACKUP,
+        mode="755",
+        jenkins=settings,
+        home=HOME,
+    )
+    units = [
+        files.template(
+            name=f"Write the {kind} of Jenkins' backup",
+            src=f"templates/jenkins/primetime-jenkins-backup.{kind}.j2",
+            dest=f"{UNITS}/primetime-jenkins-backup.{kind}",
+            mode="644",
+            jenkins=settings,
+            program=BACKUP,
+        )
+        for kind in ("service", "timer")
+    ]
+    timer = "primetime-jenkins-backup.timer"
+    systemd.daemon_reload(name="Read the changed units of Jenkins' backup", _if=any_changed(*units))
+    systemd.service(
+        name="Restart the timer of Jenkins' backup on its new time",
+        service=timer,
+        restarted=True,
+        _if=units[1].did_change,
+    )
+    systemd.service(name="Keep Jenkins' backup on time", service=timer, running=True, enabled=True)

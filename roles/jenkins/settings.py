@@ -8,6 +8,7 @@ from primetime.endpoints import Endpoint
 from primetime.secrets.declared import Secret
 
 HASHED = "Jenkins restarts with the new hash; whoever has the old one is refused"
+PACKAGE_NEEDS = ("adduser", "net-tools", "psmisc", "procps")  # what Jenkins' own package asks for, as far as known here
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,17 @@ class Jenkins:
         "git",
         "nginx",
         "openssl",
+        *PACKAGE_NEEDS,
     )
     packages_on: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "jammy": ("openjdk-17-jre-headless", "fontconfig", "git", "nginx", "openssl")  # its own Java is 11
+        "jammy": (
+            "openjdk-17-jre-headless",
+            "fontconfig",
+            "git",
+            "nginx",
+            "openssl",
+            *PACKAGE_NEEDS,
+        )  # its own Java is 11
     }
     single: ClassVar[bool] = True
     heap_weight: ClassVar[int] = 1
@@ -54,7 +63,7 @@ class Jenkins:
     key: str = "https://pkg.jenkins.io/debian-stable/jenkins.io-2026.key"  # or a file on the machine that converges
     key_fingerprint: str = "5E386EADB55F01504CAE8BCF7198F4B714ABFC68"
 
-    # In place of the package: a file on the machine that converges, and its digest.
+    # In place of the package: a war, a file on the machine that converges, and its digest.
     war: str = ""
     war_sha256: str = ""
     # In place of the distribution's Java: a tar there with bin/java at its top, and its digest.
@@ -62,6 +71,20 @@ class Jenkins:
     java_sha256: str = ""
     java_options: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()  # of the war
+
+    plugins: str = "roles/jenkins/plugins.lock"  # or another lock; "": none, as for a war that is not Jenkins
+    plugins_from: str = "https://updates.jenkins.io/download/plugins"  # or a mirror, or file:/srv/plugins
+
+    agents: tuple[str, ...] = ("primetime-1",)  # Debian machines with root and two cores each
+    agent_path: str = "/var/lib/primetime-agent"  # on them
+    jobs_from: str = ""  # where this repository is to be had, by https; no jobs when empty
+    jobs_branch: str = "main"
+
+    backup_path: str = (
+        "/var/backups/primetime-jenkins"  # a volume of its own, if the archives are to outlive the machine
+    )
+    backup_at: str = "03:30"
+    backup_keep: int = 14
 
     # "given": the secret jenkins_certificate; "": the host makes one that nobody has signed but itself
     certificate: Literal["", "given"] = ""

@@ -7,11 +7,13 @@ import urllib.request
 from typing import Any
 
 from roles.jenkins.accounts import MATRIX, hashed
+from roles.jenkins.plugins import locked, look, sums
 from roles.jenkins.settings import Jenkins
 
 GROUP = "jenkins"
 PEM = "/etc/primetime/jenkins-proxy/certificate.pem"
 CONFIGURATION = "/etc/primetime/jenkins/jenkins.yaml"
+HOME = "/var/lib/primetime-jenkins"
 CLOSED = ("/", "/api/json", "/manage", "/computer/")  # to whoever has no account
 
 
@@ -83,7 +85,7 @@ def test_the_key_of_its_certificate_is_the_proxy_s_alone(host: Any) -> None:
 
 
 def test_nobody_else_reads_its_home(host: Any) -> None:
-    home = host.file("/var/lib/primetime-jenkins")
+    home = host.file(HOME)
     assert (home.mode, home.user, home.group) == (0o750, "jenkins", "jenkins")
 
 
@@ -99,6 +101,28 @@ def test_its_heap_is_as_given(host: Any, node: Any) -> None:
     pid = host.check_output("systemctl show -P MainPID primetime-jenkins")
     words = host.check_output("tr '\\0' '\\n' < /proc/%s/cmdline", pid).splitlines()
     assert f"-Xmx{node.heap_mb('jenkins')}m" in words
+
+
+def test_its_plugins_are_those_of_the_lock(host: Any, node: Any) -> None:
+    found = sums(host.check_output(f"{look(HOME)} || true"))
+    wanted = {plugin.file: plugin.sha256 for plugin in locked(node.mine(Jenkins).plugins)}
+    assert {file for file, sha256 in wanted.items() if found.get(file) != sha256} == set()
+
+
+def test_its_home_is_backed_up_every_night(host: Any) -> None:
+    timer = "primetime-jenkins-backup.timer"
+    assert (host.service(timer).is_enabled, host.service(timer).is_running) == (True, True)
+    assert host.check_output("systemctl show -P Result primetime-jenkins-backup.service") == "success"
+
+
+def test_what_backs_it_up_is_exposed_little(host: Any) -> None:
+    analysis = host.run("systemd-analyze security --no-pager --threshold=40 primetime-jenkins-backup.service")
+    assert analysis.rc == 0, analysis.stdout.strip().splitlines()[-1]
+
+
+def test_nobody_else_reads_its_backups(host: Any, node: Any) -> None:
+    folder = host.file(node.mine(Jenkins).backup_path)
+    assert (folder.mode, folder.user) == (0o700, "jenkins")
 
 
 def test_the_proxy_s_configuration_is_valid(host: Any) -> None:

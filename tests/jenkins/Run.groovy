@@ -14,8 +14,13 @@ class Run extends BasePipelineTest {
         helper.registerAllowedMethod('timeout', [Map, Closure]) { limits, body -> body() }
         helper.registerAllowedMethod('timestamps', [Closure]) { body -> body() }
         helper.registerAllowedMethod('checkout', [Object], null)
+        helper.registerAllowedMethod('archiveArtifacts', [Map], null)
+        helper.registerAllowedMethod('withEnv', [List, Closure]) { set, body -> body() }
+        helper.registerAllowedMethod('error', [String]) { throw new Exception(it) }
+        helper.registerAllowedMethod('input', [Map]) { if (failing == 'input') { throw new Exception('aborted') } }
         binding.setVariable('scm', 'the repository')
         binding.setVariable('env', environment)
+        binding.setVariable('params', environment)
         def failed = null
         try {
             runScript(file)

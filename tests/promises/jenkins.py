@@ -1,6 +1,6 @@
 """How the promises of Jenkins are broken."""
 
-from tests.promises.breaking import CONVERGED, Break, changed, commanded, mode, overridden, stopped
+from tests.promises.breaking import CONVERGED, NO_FILTER, Break, changed, commanded, mode, overridden, stopped
 
 FOLDER, PROXY = "/etc/primetime/jenkins", "/etc/primetime/jenkins-proxy"
 PEM = f"{PROXY}/certificate.pem"
@@ -64,6 +64,20 @@ BREAKS = {
         "printf '%s\\n' User=root Group=root 'CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_NET_BIND_SERVICE'",
     ),
     "its heap is as given": commanded("primetime-jenkins", "s/-Xmx\\([0-9]*\\)m/-Xmx1\\1m/"),
+    "its plugins are those of the lock": changed(
+        f"{HOME}/plugins/standin.jpi", "$ a more", f"jenkins: {CONVERGED}Bring the plugins of the lock", RESTARTED
+    ),
+    "its home is backed up every night": Break(
+        "systemctl stop primetime-jenkins-backup.timer",
+        "systemctl start primetime-jenkins-backup.timer",
+        (f"jenkins: {CONVERGED}Keep Jenkins' backup on time",),
+    ),
+    "what backs it up is exposed little": overridden(
+        "primetime-jenkins-backup", f"printf '%s\\n' {' '.join(map(repr, NO_FILTER))}"
+    ),
+    "nobody else reads its backups": mode(
+        "/var/backups/primetime-jenkins", "755", "700", f"jenkins: {CONVERGED}Make the folder of backups"
+    ),
     "the proxy's configuration is valid": changed(f"{PROXY}/nginx.conf", "$ a nonsense", WRITTEN, LOADED),
     "the distribution's units stay off": Break(
         "rm /etc/systemd/system/nginx.service && systemctl daemon-reload",

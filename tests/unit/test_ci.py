@@ -16,6 +16,7 @@ from primetime.paths import REPO
 
 WORKFLOW = yaml.safe_load((REPO / ".github" / "workflows" / "ci.yml").read_text())
 JENKINSFILE = (REPO / "Jenkinsfile").read_text()
+JOBS = [path.read_text() for path in sorted((REPO / ".ci" / "jenkins").glob("*.groovy"))]
 HOOKS = yaml.safe_load((REPO / ".pre-commit-config.yaml").read_text())["repos"]
 
 
@@ -43,12 +44,13 @@ def test_both_validate_roles_on_every_distribution_that_is_proved() -> None:
         *commands("suite"),
         *commands("validate"),
         *re.findall(r"sh ['\"](.*)['\"]", JENKINSFILE),
+        *(word for text in JOBS for word in re.findall(r"sh ['\"]([.b].*)['\"]", text)),
         *(hook["entry"] for repo in HOOKS for hook in repo["hooks"]),
     ],
 )
 def test_what_they_call_is_this_repository_s_and_is_understood(command: str) -> None:
     text = re.sub(r"\$\{(BASE:.*|since)\}.*", "", re.sub(r"\$\{\{? ?(matrix\.)?group ?\}?\}", "unit", command))
-    script, *words = text.split()
+    script, *words = text.replace("${topology}", "production").partition(" > ")[0].split()
     assert os.access(REPO / script, os.X_OK)
     words = ["test", *words] if script == ".ci/run" else words
     assert _parser(words).parse_args(words).verb == words[0]

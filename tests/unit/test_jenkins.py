@@ -14,20 +14,25 @@ import yaml
 
 from primetime.errors import PrimetimeError, UsageError
 from primetime.operations import rendered
+from primetime.paths import REPO
 from primetime.secrets.value import Value
 from roles.jenkins import certificate
 from roles.jenkins.accounts import MATRIX, hashed
 from roles.jenkins.brought import local
+from roles.jenkins.jobs import JOBS
+from roles.jenkins.settings import Jenkins
 
 AS_JENKINS_READS_IT = re.compile(r"\$2a\$\d\d\$[./A-Za-z0-9]{53}")
 
 
-def configuration() -> dict[str, Any]:
+def configuration(**settings: Any) -> dict[str, Any]:
     """What the template makes, as YAML."""
     text = rendered(
         "templates/jenkins/jenkins.yaml.j2",
         hashes={user: f"hash-of-{user}" for user in MATRIX},
         matrix=MATRIX,
+        jobs=JOBS,
+        jenkins=Jenkins(**settings),
         url="https://10.0.0.10:443/",
     ).text
     found = yaml.safe_load(text)
@@ -69,6 +74,44 @@ def test_no_account_but_the_administrator_s_may_change_anything() -> None:
 def test_the_controller_runs_no_job_and_opens_no_port_for_agents() -> None:
     jenkins = configuration()["jenkins"]
     assert (jenkins["numExecutors"], jenkins["slaveAgentPort"]) == (0, -1)
+
+
+def test_agents_come_by_websocket_and_run_one_job_at_a_time() -> None:
+    (node,) = configuration()["jenkins"]["nodes"]
+    agent = node["permanent"]
+    assert (agent["name"], agent["labelString"], agent["numExecutors"]) == ("primetime-1", "primetime", 1)
+    assert agent["launcher"] == {"inbound": {"webSocket": True}}
+    assert configuration(agents=())["jenkins"]["nodes"] == []
+    assert len(configuration(agents=("a", "b"))["jenkins"]["nodes"]) == 2
+
+
+def scripts(**settings: Any) -> str:
+    return "\n".join(each["script"] for each in configuration(**settings).get("jobs", []))
+
+
+def test_there_are_jobs_only_where_it_is_said_where_they_come_from() -> None:
+    assert "jobs" not in configuration()
+    found = scripts(jobs_from="https://git.example/it's", jobs_branch="release")
+    assert found.count('"https://git.example/it\\u0027s"') == len(JOBS) + 1
+    assert found.count('branch("release")') == len(JOBS)
+    assert found.count("{") == found.count("}")
+
+
+def test_each_job_is_a_file_of_this_repository_and_each_file_a_job() -> None:
+    found = scripts(jobs_from="https://git.example/primetime")
+    paths = re.findall(r'scriptPath\("(.*)"\)', found)
+    assert paths == [job.script for job in JOBS]
+    assert sorted(paths) == sorted(str(path.relative_to(REPO)) for path in (REPO / ".ci" / "jenkins").glob("*.groovy"))
+
+
+def test_deploying_starts_by_hand_only_and_asks_what() -> None:
+    (deploy,) = [job for job in JOBS if job.name == "deploy"]
+    assert (deploy.cron, dict(deploy.parameters)) == ("", {"TOPOLOGY": "production"})
+    (script,) = [
+        each["script"] for each in configuration(jobs_from="https://a")["jobs"] if '"deploy"' in each["script"]
+    ]
+    assert 'stringParam("TOPOLOGY", "production")' in script
+    assert "cron" not in script
 
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n"

@@ -1,4 +1,7 @@
-"""The Jenkinsfile, run under Groovy by a pipeline test library that notes every step. Jenkins itself is not here."""
+"""The Jenkinsfile and the jobs' pipelines, run under Groovy by a pipeline test library that notes every step.
+
+Jenkins itself is not here.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(library: Path, failing: str = "-", **environment: str) -> dict[str, Any]:
+def run(library: Path, failing: str = "-", job: str = "", **environment: str) -> dict[str, Any]:
     """`steps`, each with its name and arguments, and why the pipeline failed."""
     opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
-    command = ["java", *opens, "-cp", f"{library}/*", "groovy.ui.GroovyMain", "Run.groovy", str(REPO / "Jenkinsfile")]
+    command = ["java", *opens, "-cp", f"{library}/*", "groovy.ui.GroovyMain", "Run.groovy"]
+    command += [str(REPO / ".ci" / "jenkins" / f"{job}.groovy" if job else REPO / "Jenkinsfile")]
     command += [failing, *(f"{name}={value}" for name, value in environment.items())]
     done = subprocess.run(command, cwd=REPO / "tests" / "jenkins", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -68,3 +72,67 @@ def test_a_stage_that_fails_ends_the_pipeline_and_reports_are_kept(library: Path
     assert found["failed"] == f"exit code 3: {failing}"
     assert stages(found) == STAGES[:3]
     assert [name for name, _ in found["steps"]][-1] == "junit"
+
+
+def names(found: dict[str, Any]) -> list[str]:
+    return [name for name, _ in found["steps"]]
+
+
+def test_every_night_each_role_is_validated_and_all_that_takes_long_is_run(library: Path) -> None:
+    found = run(library, job="nightly")
+    assert (found["failed"], names(found)[-1]) == (None, "junit")
+    assert shells(found) == [
+        "bin/primetime validate --on bookworm,trixie --junit reports/validate.xml",
+        ".ci/run --all --junit reports",
+    ]
+
+
+def test_the_demo_goes_and_its_certificate_is_kept_also_when_it_fails(library: Path) -> None:
+    demo = "bin/primetime demo --json > demo.json"
+    for failing in ("-", demo):
+        found = run(library, failing, job="demo", WORKSPACE="/w")
+        assert shells(found) == [demo, "bin/primetime down --yes"]
+        assert names(found)[-1] == "archiveArtifacts"
+        assert [words for name, words in found["steps"] if name == "withEnv"] == [["[PRIMETIME_HOME=/w/home]"]]
+    assert found["failed"] == f"exit code 3: {demo}"
+
+
+def test_what_is_baked_is_kept_with_its_digest(library: Path) -> None:
+    found = run(library, job="bake", WORKSPACE="/w")
+    assert shells(found)[:2] == ["bin/primetime demo", "bin/primetime down --yes"]
+    assert shells(found)[-1] == "sha256sum primetime-cache.tar.gz > primetime-cache.tar.gz.sha256"
+    assert names(found)[-1] == "archiveArtifacts"
+
+
+PLAN = "bin/primetime plan -t production"
+
+
+def test_a_deploy_waits_for_somebody_who_has_read_the_plan(library: Path) -> None:
+    found = run(library, job="deploy", TOPOLOGY="production")
+    steps = [words[0] if name == "sh" else name for name, words in found["steps"] if name in ("sh", "input")]
+    assert (found["failed"], steps) == (
+        None,
+        [PLAN, "input", *(f"bin/primetime {verb} -t production{yes}" for verb, yes in VERBS.items())],
+    )
+    (asked,) = [words for name, words in found["steps"] if name == "input"]
+    assert "submitter=admin,ops" in asked[0] or "submitter:admin,ops" in asked[0]
+
+
+VERBS = {"up": " --yes", "converge": "", "verify": ""}
+
+
+def test_nothing_is_deployed_when_nobody_agrees(library: Path) -> None:
+    found = run(library, "input", job="deploy", TOPOLOGY="production")
+    assert (found["failed"], shells(found)) == ("aborted", [PLAN])
+
+
+def test_a_converge_that_fails_ends_a_deploy(library: Path) -> None:
+    failing = "bin/primetime converge -t production"
+    found = run(library, failing, job="deploy", TOPOLOGY="production")
+    assert (found["failed"], shells(found)[-1]) == (f"exit code 3: {failing}", failing)
+
+
+@pytest.mark.parametrize("topology", ["production; reboot", "../x", "", "Production"])
+def test_a_parameter_is_a_name_and_no_command(library: Path, topology: str) -> None:
+    found = run(library, job="deploy", TOPOLOGY=topology)
+    assert (shells(found), found["failed"].startswith(f"TOPOLOGY is {topology}:")) == ([], True)
