@@ -11,17 +11,22 @@ import hashlib
 import io
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import yaml
 
 from primetime import jars
 from primetime.drivers.nspawn import sources
+from primetime.inventory import live
 from primetime.paths import REPO, cache
 from primetime.secrets import topology as secrets
 from primetime.topology import load
@@ -51,6 +56,41 @@ SECURITY = """<?xml version="1.0" encoding="UTF-8"?>
   <securityRealm class="hudson.security.HudsonPrivateSecurityRealm"><disableSignup>true</disableSignup></securityRealm>
 </hudsonSecurityManager>
 """
+AGENT = "primetime-1"
+RELAYED = 4444  # a port of the host's loopback, for as long as an agent is connected
+CONFIG = f"""<?xml version="1.0" encoding="UTF-8"?>
+<hudson>
+  <numExecutors>0</numExecutors>
+  <slaves>
+    <slave>
+      <name>{AGENT}</name>
+      <remoteFS>/tmp/hudson-agent</remoteFS>
+      <numExecutors>1</numExecutors>
+      <mode>EXCLUSIVE</mode>
+      <retentionStrategy class="hudson.slaves.RetentionStrategy$Always"/>
+      <launcher class="hudson.slaves.CommandLauncher">
+        <agentCommand>python3 {HOME}/relay.py {RELAYED}</agentCommand>
+      </launcher>
+      <label>primetime</label>
+      <nodeProperties/>
+    </slave>
+  </slaves>
+</hudson>
+"""
+# Hudson's agents speak through a command's standard streams; Jenkins' come as WebSockets.
+RELAY = """
+import os, socket, sys, threading
+agent = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def onwards():
+    while said := os.read(0, 65536):
+        agent.sendall(said)
+    agent.shutdown(socket.SHUT_WR)
+threading.Thread(target=onwards, daemon=True).start()
+while answered := agent.recv(65536):
+    os.write(1, answered)
+"""
+# What its agent of Java 8's time reaches into, by reflection, on Java 17.
+OPENED = ("java.lang", "java.util", "java.net", "java.io")
 USER = """<?xml version="1.0" encoding="UTF-8"?>
 <user>
   <fullName>{user}</fullName>
@@ -104,9 +144,38 @@ def up(bench: Bench) -> None:
 def war() -> Path:
     """Hudson's, from Maven's registry, as locked."""
     folder = jars.ensure(source=REPO / "tests" / "jenkins" / "hudson")
-    with tarfile.open(folder / jars.TAR) as archive:
-        archive.extractall(folder, filter="data")
+    subprocess.run(["tar", "-xf", folder / jars.TAR, "-C", folder], check=True)
     return next(folder.glob("*.war"))
+
+
+@contextmanager
+def agent(bench: Bench) -> Iterator[None]:
+    """This machine as the agent of a host's Hudson: it makes hosts, as an agent of Jenkins' does."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as waiting:
+        with zipfile.ZipFile(war()) as archive:
+            jar = archive.extract("WEB-INF/slave.jar", folder)
+        opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
+        started: list[subprocess.Popen[bytes]] = []
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    with waiting.accept()[0] as channel:
+                        started.append(subprocess.Popen(["java", *opens, "-jar", jar], stdin=channel, stdout=channel))
+
+        Thread(target=serve, daemon=True).start()
+        config = live(load(str(bench.topology))).located["jenkins-1"].ssh_config
+        there = f"127.0.0.1:{RELAYED}:127.0.0.1:{waiting.getsockname()[1]}"
+        options = ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes"]
+        tunnel = subprocess.Popen(["ssh", "-F", config, *options, "-N", "-R", there, "jenkins-1"])
+        try:
+            yield
+        finally:
+            waiting.shutdown(socket.SHUT_RDWR)
+            for process in (tunnel, *started):
+                process.terminate()
+                process.wait()
+            shutil.rmtree("/tmp/hudson-agent", ignore_errors=True)
 
 
 def plugins() -> Path:
@@ -164,7 +233,8 @@ def _own(root: Path, jre: Path) -> None:
 def home(password: Callable[[str], str]) -> bytes:
     """A tar of the files that close Hudson: `password` knows that of each account."""
     permissions = [f"<permission>{right}:{user}</permission>" for user, rights in RIGHTS.items() for right in rights]
-    found = {"hudson-security.xml": SECURITY.format(permissions="\n    ".join(permissions))}
+    found = {"config.xml": CONFIG, "relay.py": RELAY}
+    found["hudson-security.xml"] = SECURITY.format(permissions="\n    ".join(permissions))
     for user in RIGHTS:
         found[f"users/{user}/config.xml"] = USER.format(user=user, hash=hashed(password(user)))
     content = io.BytesIO()
