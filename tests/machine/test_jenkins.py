@@ -180,7 +180,7 @@ def test_a_damaged_backup_is_refused_and_nothing_is_touched(server: Server) -> N
 
 @pytest.fixture
 def repository(server: Server, tmp_path: Path) -> dict[str, str]:
-    """Settings of a repository in a folder of the host, signed by a key of this test's: Hudson is its package jenkins."""
+    """Settings of a repository in a folder of the host, signed by a key of this test's: its package is Hudson."""
     folder, home = tmp_path / "jenkins-repository", tmp_path / "gpg"
     folder.mkdir()
     home.mkdir(mode=0o700)
