@@ -129,6 +129,36 @@ def test_a_dry_run_tells_what_a_converge_then_does(server: Server) -> None:
     assert server.json("converge")["changes"] == []
 
 
+def test_a_certificate_that_is_given_is_shown_without_a_restart(server: Server, tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=given.example"),
+            "-keyout",
+            tmp_path / "key.pem",
+            "-out",
+            tmp_path / "chain.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    given = (tmp_path / "chain.pem").read_text() + (tmp_path / "key.pem").read_text()
+    main_pid = "systemctl show -P MainPID primetime-jenkins primetime-jenkins-proxy"
+    before = server.ssh("jenkins-1", "sh", "-c", main_pid)
+    server.set(jenkins_certificate="given")
+    lacking = server.run("converge", check=False)
+    assert "Secret jenkins_certificate of" in lacking.stderr + lacking.stdout
+    secrets.store(load(str(server.topology))).set({"jenkins_certificate": base64.b64encode(given.encode()).decode()})
+    server.run("converge")
+    address = live(load(str(server.topology))).located["jenkins-1"].address
+    assert ssl.get_server_certificate((address, Jenkins().port)).strip() == (tmp_path / "chain.pem").read_text().strip()
+    assert server.ssh("jenkins-1", "sh", "-c", main_pid) == before
+    assert server.json("verify")["failed"] == []
+    assert server.json("converge")["changes"] == []
+    server.set(jenkins_certificate=None)
+    server.run("converge")
+    assert server.json("verify")["failed"] == []
+
+
 def test_the_job_api_runs_a_job_that_validates_a_role_on_an_agent(server: Server) -> None:
     """The agent is this machine, which makes a fresh host, converges it twice and verifies it, as the job says."""
     command = f"cd {REPO} && bin/primetime validate base --on bookworm --name hudson --junit $WORKSPACE/validate.xml"
