@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +66,11 @@ def test_the_workflow_keeps_reports_whatever_happens(job: str) -> None:
 
 def test_hooks_download_nothing() -> None:
     assert {(repo["repo"], hook["language"]) for repo in HOOKS for hook in repo["hooks"]} == {("local", "system")}
+
+
+@pytest.mark.parametrize("path", ["reports/unit.xml", "home/keys/demo.key", "cache/images/x", "demo.json"])
+def test_what_pipelines_write_beside_the_repository_is_no_change_of_it(path: str, tmp_path: Path) -> None:
+    """`validate --changed-since` would take it for one that reaches all roles."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text((REPO / ".gitignore").read_text())
+    assert subprocess.run(["git", "-C", tmp_path, "check-ignore", "-q", path]).returncode == 0

@@ -71,7 +71,14 @@ def test_a_stage_that_fails_ends_the_pipeline_and_reports_are_kept(library: Path
     found = run(library, failing)
     assert found["failed"] == f"exit code 3: {failing}"
     assert stages(found) == STAGES[:3]
-    assert [name for name, _ in found["steps"]][-1] == "junit"
+    assert names(found)[-2:] == ["junit", "archiveArtifacts"]
+
+
+def test_runs_keep_their_certificates_where_they_are_archived_from(library: Path) -> None:
+    found = run(library, WORKSPACE="/w")
+    assert [words for name, words in found["steps"] if name == "withEnv"] == [["[PRIMETIME_HOME=/w/home]"]]
+    (archived,) = [words for name, words in found["steps"] if name == "archiveArtifacts"]
+    assert "home/runs/**/certificate.*" in archived[0]
 
 
 def names(found: dict[str, Any]) -> list[str]:
