@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from primetime.event import SALTS, qualifier, row_prefix, salt
+from primetime.event import SALTS, qualifiers, row_prefix, salts
 from primetime.hbase import Cell
 from primetime.shipper.deadletters import DeadLetter
 from primetime.shipper.ledger import CORRUPT, DONE, GATED, OPEN, Row
 from primetime.shipper.record import Record
-from primetime.shipper.selector import Unfit, select
+from primetime.shipper.selector import Places, Unfit, places, select
 from primetime.shipper.spool import SegmentId
 from primetime.shipper.tail import Fault
+
+TOGETHER = 100  # events that are looked at as one: more do not stay in the processor's cache
 
 
 @dataclass
@@ -87,19 +89,34 @@ class Batch:
             self.events += len(record.events)
 
     def _add_record(self, segment: SegmentId, progress: Progress, record: Record) -> None:
-        """Every event passes through here: the rows of a second have their keys made once, at the end."""
-        received_ms, known = record.received_ms, self._slices
-        shows: list[str] = []
-        for index, event in enumerate(record.events):
+        for first in range(0, len(record.events), TOGETHER):
+            events = record.events[first : first + TOGETHER]
+            if found := places(events):
+                self._add_fit(events, found, record.received_ms)
+                progress.stored.update(found.shows)
+            else:
+                self._add_one_by_one(segment, progress, record, range(first, first + len(events)))
+
+    def _add_one_by_one(self, segment: SegmentId, progress: Progress, record: Record, indexes: range) -> None:
+        for index in indexes:
+            event = record.events[index]
             selected = select(event)
             if isinstance(selected, Unfit):
                 progress.unfit[selected.show] += 1
-                self.dead.append(DeadLetter(segment, record.offset, index, received_ms, event, selected.reason))
+                self.dead.append(DeadLetter(segment, record.offset, index, record.received_ms, event, selected.reason))
                 continue
-            event_id, place = selected["id"].encode(), (selected["show"], selected["pos_ms"] // 1000)
+            show = selected["show"]
+            self._add_fit([event], Places([selected["id"]], [show], [selected["pos_ms"]]), record.received_ms)
+            progress.stored[show] += 1
+
+    def _add_fit(self, events: list[bytes], found: Places, received_ms: int) -> None:
+        """Nearly every event passes through here; the rows of a second have their keys made once, at the end."""
+        known = self._slices
+        ids = [event_id.encode() for event_id in found.ids]
+        of_all = zip(events, found.shows, found.pos_ms, salts(ids), qualifiers(ids, events), strict=True)
+        for event, show, pos_ms, slice_, name in of_all:
+            place = show, pos_ms // 1000
             slices = known.get(place)
             if slices is None:
                 slices = known[place] = [[] for _ in range(SALTS)]
-            slices[salt(event_id)].append((qualifier(event_id, event), event, received_ms))
-            shows.append(place[0])
-        progress.stored.update(shows)
+            slices[slice_].append((name, event, received_ms))

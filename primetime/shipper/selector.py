@@ -47,6 +47,29 @@ def select(event: bytes) -> dict[str, Any] | Unfit:
     return _judged(event)
 
 
+class Places(NamedTuple):
+    """Of events that can be stored, in their order."""
+
+    ids: list[str]
+    shows: list[str]
+    pos_ms: list[int]
+
+
+def places(events: list[bytes]) -> Places | None:
+    """Where events belong, when `select` would find every one of them fit; None when it might not, or a show is new.
+
+    For nearly all records, and for half of what it costs to look at one event after another.
+    """
+    try:
+        decoded = list(map(_loads, events))
+        ids, shows = [event["id"] for event in decoded], [event["show"] for event in decoded]
+        pos_ms = [event["pos_ms"] for event in decoded]
+        fit = _seen.issuperset(shows) and all(map(_is_ulid, ids)) and set(map(type, pos_ms)) == {int}
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return Places(ids, shows, pos_ms) if fit and min(pos_ms) >= 0 and max(pos_ms) <= MAX_POS_MS else None
+
+
 def _judged(event: bytes) -> dict[str, Any] | Unfit:
     """The same of an event of a new show, or one that is not as it should be."""
     try:
