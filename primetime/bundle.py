@@ -89,7 +89,7 @@ GUARD = Bundle(
     _LOCKS / "guard.lock",
     (
         *("__init__.py", "errors.py", "event.py", "guard", "shipper"),
-        *("drivers/__init__.py", "drivers/autoscaling.py", "drivers/balancing.py", "drivers/aws"),
+        *("drivers/__init__.py", "drivers/autoscaling.py", "drivers/balancing.py", "drivers/volumes.py", "drivers/aws"),
     ),
 )
 

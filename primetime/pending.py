@@ -52,4 +52,4 @@ def load_due(written: OperationMeta, *, reads: str, loaded: str) -> Callable[[],
 
 
 def _unit(service: str) -> str:
-    return service if service.endswith(".service") else f"{service}.service"
+    return service if service.endswith((".service", ".path")) else f"{service}.service"

@@ -63,11 +63,11 @@ def choose(topology: Topology, wanted: str | None) -> Topology:
     return replace(topology, provider=wanted)
 
 
-def held(topology: Topology, verb: str) -> AbstractContextManager[None]:
+def held(topology: Topology, verb: str) -> AbstractContextManager[object]:
     """A topology's lock, while `verb` is at work on it; PrimetimeError naming who else is."""
     if topology.cloud:
         from primetime.cloud import lock, machines  # imported late: other topologies need nothing of AWS
 
         return lock.held(machines.services(topology).ec2, topology.name, verb)
-    locked: AbstractContextManager[None] = driver_for(topology).ex_lock(verb)
+    locked: AbstractContextManager[object] = driver_for(topology).ex_lock(verb)
     return locked

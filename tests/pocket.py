@@ -28,11 +28,10 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2 import ec2_backends
 
 import primetime.drivers  # noqa: F401  (registers the driver)
-from primetime.cloud.names import SPOOL_DEVICE
-from primetime.cloud.wanted import NAME, OWNER
+from primetime.guard.marks import NAME, OWNER, SPOOL_DEVICE
 from tests.metadata_server import MetadataServer, metadata_server
 from tests.moto_server import REGION, running
-from tests.pocket_hooks import ENDING, Hooks, acting
+from tests.pocket_hooks import ENDING, Hooks, acting, giving
 
 AWS, METADATA = "198.51.100.1", "169.254.169.254"  # outside of every network, as AWS itself is
 LOOKS_S, BOOT_S = 1.0, 900.0
@@ -124,6 +123,10 @@ class Pocket:
         blocks[SPOOL_DEVICE].delete_on_termination = False
         tags = [each for each in plain["Tags"] if each["Key"] in (OWNER, NAME, "Name")]
         self.client("ec2").create_tags(Resources=[volume], Tags=tags)
+        self.make_disk(volume)
+
+    def make_disk(self, volume: str) -> None:
+        """What a volume's bytes are on."""
         with (self.disks / volume).open("wb") as file:
             file.truncate(VOLUME_BYTES)
         command = ["losetup", "-f", "--show", self.disks / volume]
@@ -179,6 +182,7 @@ def pocket(name: str, cidr: str, memory_mb: Callable[[str], int]) -> Iterator[Po
         for variable, value in aws.environment().items():
             patch.setenv(variable, value)
         hooks = stack.enter_context(acting())
+        stack.enter_context(giving())
         metadata = stack.enter_context(metadata_server((METADATA, 80)))
         disks = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="primetime-volumes-")))
         made = Pocket(driver, image, metadata, aws.url, hooks, memory_mb, disks=disks)

@@ -12,10 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from moto.autoscaling import autoscaling_backends
 from moto.autoscaling.exceptions import ValidationError
-from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, TerminateInstanceActivity
+from moto.autoscaling.models import (
+    AutoScalingBackend,
+    FakeAutoScalingGroup,
+    InstanceState,
+    TerminateInstanceActivity,
+)
 from moto.autoscaling.responses import AutoScalingResponse
-from moto.core.responses import EmptyResult
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.exceptions import VolumeInUseError
+from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.ec2.models.launch_templates import LaunchTemplate
+from moto.ec2.responses.launch_templates import LaunchTemplates
+from moto.ec2.utils import parse_user_data
+
+from tests.moto_server import REGION
 
 LAUNCHING, SERVING, ENDING = "Pending:Wait", "InService", "Terminating:Wait"
 
@@ -26,6 +40,13 @@ class Hooks:
 
     completed: list[tuple[str, str, str]] = field(default_factory=list)
     heartbeats: list[str] = field(default_factory=list)
+
+    def die(self, group: str, instance: str) -> None:
+        """An instance's end without a hook, as when its hardware fails; nobody takes its place."""
+        found = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups[group]
+        found.instance_states = [each for each in found.instance_states if each.instance_id != instance]
+        found.desired_capacity -= 1
+        found.autoscaling_backend.ec2_backend.terminate_instances([instance])
 
 
 def _active(group: Any) -> list[Any]:
@@ -42,9 +63,26 @@ def _waiting(self: Any) -> tuple[Any, Any]:
 
 
 @contextmanager
+def giving() -> Iterator[None]:
+    """Volumes as EC2 gives them while this lasts: to one instance alone, which is in their zone."""
+    attach = EBSBackend.attach_volume
+
+    def attaching(backend: Any, volume_id: str, instance_id: str, *more: Any, **named: Any) -> Any:
+        volume, instance = backend.get_volume(volume_id), backend.get_instance(instance_id)
+        if volume.attachment:
+            raise VolumeInUseError(volume_id, volume.attachment.instance.id)
+        assert volume.zone.name == instance.placement.zone, "a volume is in another zone than its instance"
+        return attach(backend, volume_id, instance_id, *more, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EBSBackend, "attach_volume", attaching)
+        yield
+
+
+@contextmanager
 def acting() -> Iterator[Hooks]:
     """While this lasts."""
-    hooks = Hooks()
+    hooks, versions = Hooks(), dict[str, int]()
     launch, resize = FakeAutoScalingGroup.replace_autoscaling_group_instances, FakeAutoScalingGroup.set_desired_capacity
     protect, delete = AutoScalingBackend.set_instance_protection, AutoScalingBackend.delete_auto_scaling_group
     register = AutoScalingBackend.update_attached_target_groups
@@ -55,6 +93,7 @@ def acting() -> Iterator[Hooks]:
         for state in group.instance_states:
             if state not in before:
                 state.lifecycle_state = LAUNCHING
+                versions[state.instance_id] = group.ec2_launch_template.latest_version_number
 
     def resizing(group: Any, capacity: int | None) -> None:
         wanted = group.min_size if capacity is None else capacity
@@ -96,6 +135,23 @@ def acting() -> Iterator[Hooks]:
             backend.ec2_backend.terminate_instances(members)
         delete(backend, group_name)
 
+    def made_of(state: Any) -> dict[str, Any]:
+        """The version that the template had when it was launched."""
+        template = state.auto_scaling_group.ec2_launch_template
+        version = str(versions.get(state.instance_id, template.default_version_number))
+        return {"LaunchTemplateId": template.id, "LaunchTemplateName": template.name, "Version": version}
+
+    def create_version(self: Any) -> ActionResult:
+        """Also from what an earlier version has, and with user-data that machines can be made of."""
+        template = self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
+        source, data = self._get_param("SourceVersion"), self._get_param("LaunchTemplateData", {})
+        if source:
+            data = template.get_version(int(source)).data
+        else:
+            data["UserData"] = parse_user_data(self._get_param("LaunchTemplateData.UserData"))
+        version = template.create_version(data, "")
+        return ActionResult({"LaunchTemplateVersion": {"VersionNumber": version.number}})
+
     def complete(self: Any) -> EmptyResult:
         group, state = _waiting(self)
         instance, result = state.instance_id, self._get_param("LifecycleActionResult")
@@ -119,6 +175,10 @@ def acting() -> Iterator[Hooks]:
         patch.setattr(AutoScalingBackend, "set_instance_protection", protecting)
         patch.setattr(AutoScalingBackend, "terminate_instance", terminating)
         patch.setattr(AutoScalingBackend, "delete_auto_scaling_group", deleting)
+        patch.setattr(InstanceState, "launch_template", property(made_of))
+        # moto shows those of its creation for ever
+        patch.setattr(LaunchTemplate, "tags", property(LaunchTemplate.get_tags, lambda *_: None), raising=False)
+        patch.setattr(LaunchTemplates, "create_launch_template_version", create_version)
         patch.setattr(AutoScalingResponse, "complete_lifecycle_action", complete, raising=False)
         patch.setattr(AutoScalingResponse, "record_lifecycle_action_heartbeat", heartbeat, raising=False)
         yield hooks

@@ -26,6 +26,8 @@ VERBS = {
     "ssh": "onto a host, or one command there",
     "secret": "set, list and rotate what no output shows",
     "scale": "a group's number by hand",
+    "roll": "replace machines one by one after a change of what they are made of, on EC2",
+    "spool": "spools whose machines are gone, on EC2; take one over by hand",
     "down": "remove all of it, and prove it",
     "export": "the same cluster for other tools: a CloudFormation template",
     "rehearse": "a burst of numbered updates, then the certificate",

@@ -53,11 +53,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console) -> int:
     from primetime.cloud import machines as cloud
 
+    assert topology.cloud
     if not arguments.yes:
         raise UsageError(f"down removes all of {topology.name}: add --yes")
     services = cloud.services(topology)
     with console.stage("down"):
-        cloud.down(services, topology.name, console.progress, arguments.leave_spools)
+        guarded = [each.name for each in topology.cloud.groups if each.scales and "guard" in each.roles]
+        cloud.down(services, topology.name, console.progress, arguments.leave_spools, guarded)
         left, money = cloud.left(services, topology.name)
     for thing in left:
         console.say(f"left: {thing}")

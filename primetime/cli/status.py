@@ -13,7 +13,7 @@ from primetime.console import Console, table
 from primetime.inventory import Inventory, live
 from primetime.providers import driver_for
 from primetime.scraping import jobs
-from primetime.topology import load
+from primetime.topology import Topology, load
 
 # name in --json → (inventory group, endpoint name)
 ENDPOINTS = {"collector": ("collector", "http"), "thrift": ("hbase_thrift", "thrift"), "redis": ("redis", "redis")}
@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
     if topology.cloud:  # what runs there comes and goes
-        return _show(console, live(topology))
+        return _on_ec2(topology, console)
     found = machines.found(topology)
     if at_work := driver_for(topology).ex_at_work():
         console.say(f"{at_work} is at work on {topology.name}: what follows may change")
@@ -38,6 +38,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.result({"topology": topology.name, "nodes": [], "down": stopped})
         return 3
     return _show(console, live(topology))
+
+
+def _on_ec2(topology: Topology, console: Console) -> int:
+    """And the spools of what runs there no more."""
+    from primetime.cloud import machines as cloud
+    from primetime.cloud import spools
+
+    inventory = live(topology)
+    orphans = spools.orphans(cloud.services(topology), topology.name)
+    tell(console, inventory)
+    for sentence in spools.sentences(orphans):
+        console.say(sentence)
+    console.result({**summary(inventory), "spools": spools.sentences(orphans)})
+    return 0
 
 
 def _show(console: Console, inventory: Inventory) -> int:

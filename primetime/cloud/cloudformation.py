@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from primetime.cloud.found import LEAST, NODE
+from primetime.cloud.found import NODE
 from primetime.cloud.wanted import ANY, CONFIGURE, DRAIN, Resource, cloud_of, owned
 from primetime.drivers.autoscaling import made_of
+from primetime.guard.marks import LEAST
 from primetime.topology import Topology
 
 Json = dict[str, Any]

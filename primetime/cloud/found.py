@@ -22,8 +22,9 @@ from primetime.drivers.ec2 import Ec2Driver, by
 from primetime.drivers.identity import Account, IamDriver, StsDriver
 from primetime.drivers.parameters import ParametersDriver
 from primetime.drivers.storage import StorageDriver
+from primetime.guard.marks import LEAST
 
-DIGEST, LEAST, NODE = "primetime:digest", "primetime:min", "primetime:node"
+DIGEST, NODE = "primetime:digest", "primetime:node"
 _ALIVE = ["pending", "running", "stopping", "stopped"]
 
 
@@ -255,9 +256,3 @@ def _objects(services: Aws, topology: str) -> Iterator[Thing]:
         _, version, name = each.name.split("/")
         if name == names.SIGNATURE:
             yield Thing("bundle", version, each.name)
-
-
-def volumes(services: Aws, topology: str) -> list[str]:
-    """Spools that outlived their machines: ids of volumes that nothing is attached to."""
-    found = _described(services.ec2, "DescribeVolumes", "volumeSet", topology, status="available")
-    return [each["volumeId"] for each, _ in found]

@@ -13,20 +13,24 @@ from primetime.cloud.found import Aws
 from primetime.cloud.wanted import OWNER, cloud_of
 from primetime.drivers.autoscaling import AutoScaleGroup
 from primetime.errors import PrimetimeError
+from primetime.guard.marks import BY_HAND, ENDED, FROZEN, SUSPENDED
 from primetime.topology import Topology
-
-SUSPENDED = ("ReplaceUnhealthy", "AZRebalance")  # what would take members away in the middle of a show
 
 
 def freeze(services: Aws, topology: Topology, frozen: bool) -> list[str]:
     """Suspend, or let go on, what would take members of its groups away; the groups that were changed.
 
-    The groups themselves keep whether they are frozen: every operator sees it.
+    The groups themselves keep whether they are frozen: every operator sees it, and guards, which do the same by the
+    calendar, leave it so.
     """
     groups = _groups(services, topology)
     if not groups:
         raise PrimetimeError(f"{topology.name} is not up: bin/primetime up -t {topology.given} --yes makes it")
     changed = [each.name for each in groups if is_frozen(each) != frozen]
+    for each in groups:
+        says = BY_HAND if frozen else ENDED
+        if each.tags.get(FROZEN, "") != says and (frozen or is_frozen(each)):
+            services.scaling.ex_tag_auto_scale_group(each.name, {FROZEN: says}, propagate=False)
     for name in changed:
         (services.scaling.ex_suspend if frozen else services.scaling.ex_resume)(name, SUSPENDED)
     return changed

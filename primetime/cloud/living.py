@@ -12,12 +12,12 @@ from typing import Any
 
 from primetime.cloud import ways
 from primetime.cloud.found import NODE, Aws, aws
-from primetime.cloud.names import SPOOL_DEVICE
 from primetime.cloud.wanted import NAME, OWNER, cloud_of
 from primetime.cloud.ways import Way
 from primetime.drivers.aws.wire import untagged
 from primetime.drivers.ec2 import by
 from primetime.errors import UsageError
+from primetime.guard.marks import SPOOL_DEVICE
 from primetime.inventory import Inventory, Located
 from primetime.topology import NodeSpec, Topology, inventory_groups
 from primetime.topology.checking import PRIVATE

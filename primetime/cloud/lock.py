@@ -13,19 +13,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from primetime.drivers.aws.errors import AlreadyThere, NotThere
+from primetime.drivers.aws.wire import tags
 from primetime.drivers.ec2 import Ec2Driver, LaunchTemplate
 from primetime.errors import PrimetimeError
 
-TAG = "primetime:lock"
-LASTS_S = 1800.0  # longer than any command waits
+TAG, UNTIL = "primetime:lock", "primetime:until"
+LASTS_S = 1800.0  # longer than any command waits without renewing it
 
 
 @contextlib.contextmanager
-def held(ec2: Ec2Driver, topology: str, command: str, clock: Callable[[], float] = time.time) -> Iterator[None]:
-    """Hold a topology's lock; PrimetimeError naming the holder when it is taken."""
+def held(
+    ec2: Ec2Driver, topology: str, command: str, clock: Callable[[], float] = time.time
+) -> Iterator[Callable[[], None]]:
+    """Hold a topology's lock; PrimetimeError naming the holder when it is taken. Yields what makes it last anew."""
     taken = _take(ec2, topology, command, clock)
+
+    def renew() -> None:
+        ec2.connection.ask("CreateTags", ResourceId=[taken.id], Tag=tags({UNTIL: _until(clock)}))
+
     try:
-        yield
+        yield renew
     finally:
         with contextlib.suppress(NotThere):
             ec2.ex_delete_launch_template(taken)
@@ -37,7 +44,7 @@ def _take(ec2: Ec2Driver, topology: str, command: str, clock: Callable[[], float
         "primetime:host": socket.gethostname(),
         "primetime:pid": str(os.getpid()),
         "primetime:command": command,
-        "primetime:until": f"{clock() + LASTS_S:.0f}",
+        UNTIL: _until(clock),
     }
     name = f"primetime-lock-{topology}"
     for _ in range(2):
@@ -53,9 +60,13 @@ def _take(ec2: Ec2Driver, topology: str, command: str, clock: Callable[[], float
     )
 
 
+def _until(clock: Callable[[], float]) -> str:
+    return f"{clock() + LASTS_S:.0f}"
+
+
 def _is_live(marks: Mapping[str, str], now: float) -> bool:
     """Not past its time, and not of a process of this very machine that is gone, or is this one."""
-    if float(marks.get("primetime:until", 0)) < now:
+    if float(marks.get(UNTIL, 0)) < now:
         return False
     if marks.get("primetime:host") != socket.gethostname():
         return True
@@ -72,6 +83,6 @@ def _is_live(marks: Mapping[str, str], now: float) -> bool:
 
 
 def _taken(marks: Mapping[str, str], topology: str, command: str) -> str:
-    until = time.strftime("%H:%M:%S", time.localtime(float(marks["primetime:until"])))
+    until = time.strftime("%H:%M:%S", time.localtime(float(marks[UNTIL])))
     who = f"`{marks.get('primetime:command')}` on {marks.get('primetime:host')} (pid {marks.get('primetime:pid')})"
     return f"{command} has to wait: {who} is at work on {topology}: repeat when that has ended ({until} at the latest)"

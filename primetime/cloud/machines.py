@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from primetime.cloud import freeze, lock
-from primetime.cloud.found import Aws, Thing, aws, find, volumes
+from primetime.cloud import freeze, lock, spools
+from primetime.cloud.found import Aws, Thing, aws, find
 from primetime.cloud.plan import Plan, fingerprint, plan
 from primetime.cloud.prices import Cost, cost, price
 from primetime.cloud.removal import Remover
 from primetime.cloud.steps import Builder
 from primetime.cloud.wanted import Key, cloud_of, wanted
+from primetime.drivers.autoscaling import AutoScaleMember
 from primetime.drivers.aws.errors import Unanswered
+from primetime.drivers.volumes import Volume
 from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
+from primetime.guard.marks import SHIPPED
 from primetime.topology import Topology
 
 Progress = Callable[[str], None]
 HEALTHY_S = 2100.0  # from a launch to a healthy member: it may take as long as its launch hook waits
+DRAINED_S = 900.0  # a hook gives five minutes, and a guard asks for more while its spool waits
 _POLL_S = 2.0
 _LOOKS = 3  # how often `up` looks again after an answer was lost
 
@@ -35,19 +39,22 @@ class Planned:
     before: tuple[str, ...]  # sizes of the machines
     after: tuple[str, ...]
     region: str
+    orphans: tuple[Volume, ...] = ()  # spools whose instances are gone
 
     def sentences(self) -> list[str]:
         """Steps in their order, what stands in the way, and the money."""
         told = [str(step) for step in self.plan.steps]
         told += [f"not declared: {each}" for each in self.plan.undeclared]
         told += [f"made otherwise: {each}" for each in self.plan.conflicts]
+        waiting = spools.sentences(self.orphans)
         if not told:
-            return ["no changes"]
+            return [*waiting, "no changes"]
         sizes = dict.fromkeys((*self.before, *self.after))
         told.append(
             f"machines: {self.cost(self.before)} → {self.cost(self.after)} (US dollars; groups at their minimum)"
         )
-        return told + [f"  {price(size, self.region)}" for size in sizes] + ["  balancers, volumes, traffic: unknown"]
+        prices = [f"  {price(size, self.region)}" for size in sizes]
+        return told + prices + ["  balancers, volumes, traffic: unknown", *waiting]
 
     def cost(self, sizes: tuple[str, ...]) -> Cost:
         return cost(sizes, self.region)
@@ -67,7 +74,8 @@ def look(services: Aws, topology: Topology) -> Planned:
         for resource in declared
         for size in (found[resource.key].sizes if resource.key in found else resource.sizes)
     )
-    return Planned(plan(declared, found, now), found, before, after, cloud_of(topology).region)
+    orphans = tuple(spools.orphans(services, topology.name))
+    return Planned(plan(declared, found, now), found, before, after, cloud_of(topology).region, orphans)
 
 
 def services(topology: Topology) -> Aws:
@@ -137,6 +145,8 @@ def up(
                 progress(f"looking again: {error}")
         if wait:
             wait_until_healthy(services, topology, progress)
+        for sentence in spools.sentences(planned.orphans):
+            progress(sentence)
     return taken
 
 
@@ -167,7 +177,7 @@ def _lacking(services: Aws, topology: Topology) -> Iterator[str]:
                 and (healthy is None or healthy.get(each.id) == "healthy")
             ]
             if len(good) < thing.extra.desired:
-                last = _last_activity(services, thing.id)
+                last = last_activity(services, thing.id)
                 yield (
                     f"group {thing.name} has {len(good)} healthy members of {thing.extra.desired}{last}: machines that "
                     f"failed left their logs in the topology's bucket, under hosts/{thing.name}/"
@@ -176,7 +186,8 @@ def _lacking(services: Aws, topology: Topology) -> Iterator[str]:
             yield f"node {thing.name} ({thing.id}) is {thing.extra}: see its console log"
 
 
-def _last_activity(services: Aws, group: str) -> str:
+def last_activity(services: Aws, group: str) -> str:
+    """What the group did last, in brackets; empty when it did nothing."""
     activities = services.scaling.ex_list_activities(group, 1)
     if not activities:
         return ""
@@ -185,23 +196,64 @@ def _last_activity(services: Aws, group: str) -> str:
     return f" (last activity: {last.get('Description')}: {last.get('StatusCode')} {told})"
 
 
-def down(services: Aws, topology: str, progress: Progress, leave_spools: bool = False) -> None:
-    """Remove everything that has the topology's tag, but for spools that outlive their machines.
+def down(
+    services: Aws, topology: str, progress: Progress, leave_spools: bool = False, guarded: Collection[str] = ()
+) -> None:
+    """Remove everything that has the topology's tag, but for spools of which nobody knows that they are shipped.
 
-    PrimetimeError while a member is protected, which its guard does while its spool waits, unless told `leave_spools`.
+    Members of `guarded` groups go by their hooks first, so that their guards can tell. PrimetimeError while a member is
+    protected, which its guard does while its spool waits, or a spool whose instance is gone is not shipped, unless told
+    `leave_spools`.
     """
     with lock.held(services.ec2, topology, "down"):
         found = find(services, topology)
         waiting = _protected(found)
-        if waiting and not leave_spools:
-            names = ", ".join(f"{group} {each}" for group, members in waiting.items() for each in members)
-            raise PrimetimeError(
-                f"{topology} has spools that are not shipped ({names}): see that the store runs and repeat the command "
-                "in a minute, or write --leave-spools: their volumes stay, and are named"
+        if not leave_spools:
+            _require_shipped(services, topology, found, waiting)
+            _drain(
+                [thing for thing in found.values() if thing.kind == "group" and thing.name in guarded],
+                services,
+                progress,
             )
         for group, members in waiting.items():
             services.scaling.ex_protect_members(group, members, False)
         Remover(services, progress).all(found)
+        spools.delete_shipped(services, topology, progress)
+
+
+def _require_shipped(
+    services: Aws, topology: str, found: Mapping[Key, Thing], waiting: Mapping[str, Sequence[str]]
+) -> None:
+    """PrimetimeError while members or volumes have what is not shipped, and somebody lives who could ship it."""
+    names = [f"{group} {each}" for group, members in waiting.items() for each in members]
+    if any(thing.kind == "group" and thing.extra.members for thing in found.values()):
+        names += [each.id for each in spools.orphans(services, topology) if SHIPPED not in each.tags]
+    if names:
+        raise PrimetimeError(
+            f"{topology} has spools that are not shipped ({', '.join(names)}): see that the store runs and repeat the "
+            "command in a minute, or write --leave-spools: their volumes stay, and are named"
+        )
+
+
+def _drain(groups: Sequence[Thing], services: Aws, progress: Progress) -> None:
+    """Until the last member has gone by its hook; PrimetimeError with who is still there when the time is over."""
+    until = time.monotonic() + DRAINED_S
+    for group in groups:
+        progress(f"drain group {group.name}")
+        services.scaling.update_auto_scale_group(group.id, MinSize=0, DesiredCapacity=0)
+    while groups and (left := [each for group in groups for each in _members(services, group.id)]):
+        told = ", ".join(f"{each.id} is {each.state}" for each in left)
+        if time.monotonic() > until:
+            raise PrimetimeError(
+                f"down waited {DRAINED_S:.0f} s for members to drain ({told}): see that the store runs and repeat the "
+                "command, or write --leave-spools: their volumes stay, and are named"
+            )
+        progress(f"waiting: {told}")
+        time.sleep(_POLL_S)
+
+
+def _members(services: Aws, group: str) -> list[AutoScaleMember]:
+    return services.scaling.list_auto_scale_group_members(group)
 
 
 def _protected(found: Mapping[Key, Thing]) -> dict[str, list[str]]:
@@ -215,7 +267,7 @@ def left(services: Aws, topology: str) -> tuple[list[str], Cost]:
     """What is still there, asked anew by tag, and what its machines cost an hour."""
     found = find(services, topology)
     told = [f"{thing.kind} {thing.name} ({thing.id})" for thing in found.values()]
-    told += [f"spool {each}: not deleted, for it may hold events" for each in volumes(services, topology)]
+    told += [f"spool {each.id}: not deleted, for it may hold events" for each in spools.orphans(services, topology)]
     region = services.ec2.region_name
     return told, cost([size for thing in found.values() for size in thing.sizes], region)
 

@@ -10,8 +10,6 @@ SIGNING, SSH = "up/signing", "up/ssh"  # parameters that no machine may read: ke
 BUNDLES, FILES, HOSTS = "bundles", "files", "hosts"  # what the bucket has
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"  # of a bundle; the signature is put last
 
-SPOOL_DEVICE = "/dev/sdf"  # what a collector's own volume is attached as
-
 
 def parameters(topology: str) -> str:
     """The path that a topology's secrets are under."""

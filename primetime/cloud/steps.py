@@ -21,7 +21,7 @@ from libcloud.storage.base import Container
 from libcloud.storage.types import ContainerAlreadyExistsError, InvalidContainerNameError
 
 from primetime.cloud import names, parcel, permissions
-from primetime.cloud.found import DIGEST, LEAST, NODE, Aws, Thing, find
+from primetime.cloud.found import DIGEST, NODE, Aws, Thing, find
 from primetime.cloud.plan import Step, differs
 from primetime.cloud.user_data import endpoints, environment, user_data
 from primetime.cloud.wanted import ANY, HOOKS, Key, Resource, cloud_of, owned
@@ -30,6 +30,7 @@ from primetime.drivers.autoscaling import ScheduledAction, made_of
 from primetime.drivers.aws.errors import AlreadyThere, AwsError
 from primetime.drivers.aws.wire import tagged, tags
 from primetime.errors import NotAsDeclared, PrimetimeError
+from primetime.guard.marks import LEAST
 from primetime.secrets import topology as secrets
 from primetime.secrets.declared import Secret
 from primetime.ssh_files import key_pair

@@ -20,14 +20,13 @@ from primetime.endpoints import Endpoint
 from primetime.errors import UsageError
 from primetime.flows import ANY, flows
 from primetime.guard.hook import DRAIN
+from primetime.guard.marks import NAME, OWNER, SPOOL_DEVICE
 from primetime.overrides import overrides
 from primetime.secrets import topology as secrets
 from primetime.settings import exposes, from_data, known
 from primetime.topology import Topology, inventory_groups
 from primetime.topology.cloud import Cloud, CloudGroup
 
-OWNER = "primetime:topology"  # the tag of all that is a topology's own
-NAME = "primetime:name"  # which of its resources it is
 KINDS = (
     *("bucket", "parameter", "bundle", "role"),
     *("network", "gateway", "subnet", "addresses", "routes", "security-group", "rules", "template"),
@@ -187,7 +186,7 @@ def template(topology: Topology, cloud: Cloud, group: CloudGroup) -> dict[str, A
     volumes = [{"DeviceName": "/dev/xvda", "Ebs": root}]
     if group.spool_gb:
         spool = {"VolumeType": "gp3", "VolumeSize": group.spool_gb, "Encrypted": True, "DeleteOnTermination": False}
-        volumes.append({"DeviceName": names.SPOOL_DEVICE, "Ebs": spool})
+        volumes.append({"DeviceName": SPOOL_DEVICE, "Ebs": spool})
     tags = [{"Key": key, "Value": value} for key, value in owned(topology, group.name).items()]
     return {
         "ImageId": topology.image,
@@ -219,4 +218,4 @@ def digest(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-__all__ = ["ANY", "DRAIN", "KINDS", "OWNER", "Key", "Resource", "ingress", "owned", "wanted"]
+__all__ = ["ANY", "DRAIN", "KINDS", "NAME", "OWNER", "Key", "Resource", "ingress", "owned", "wanted"]

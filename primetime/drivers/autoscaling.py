@@ -154,9 +154,9 @@ class AutoScalingDriver(AwsDriver, BaseDriver):  # type: ignore[misc]
         """What is given, in AWS's words: `MinSize=2`, or `made_of(...)`. Desired capacity is the autoscaler's."""
         self._ask("UpdateAutoScalingGroup", AutoScalingGroupName=group, **values)
 
-    def ex_tag_auto_scale_group(self, group: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a group, and of the instances it makes from now on."""
-        whose = {"ResourceId": group, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": True}
+    def ex_tag_auto_scale_group(self, group: str, tags: Mapping[str, str], propagate: bool = True) -> None:
+        """Set tags of a group; with `propagate` also of the instances it makes from now on."""
+        whose = {"ResourceId": group, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": propagate}
         self._ask("CreateOrUpdateTags", Tags=[{**tag, **whose} for tag in wire.tags(tags)])
 
     def delete_auto_scale_group(self, group: str, force: bool = False) -> None:

@@ -74,6 +74,17 @@ class Ec2Driver(AwsDriver, EC2NodeDriver):  # type: ignore[misc]
         )
         return int(made["launchTemplateVersion"]["versionNumber"])
 
+    def ex_copy_launch_template_version(self, template: LaunchTemplate, version: str, image: str) -> int:
+        """A further version that has what an earlier one has; returns its number. `image` is what that one boots."""
+        made = self.connection.ask(
+            "CreateLaunchTemplateVersion",
+            LaunchTemplateId=template.id,
+            SourceVersion=version,
+            LaunchTemplateData={"ImageId": image},  # AWS wants something there, and takes the rest from the source
+            ClientToken=f"{template.id}-{template.latest}-{version}",
+        )
+        return int(made["launchTemplateVersion"]["versionNumber"])
+
     def ex_list_launch_templates(self, filters: Mapping[str, str] | None = None) -> list[LaunchTemplate]:
         """Those that match EC2's filters (`tag:Name`)."""
         found = self.connection.ask("DescribeLaunchTemplates", Filter=by(filters))

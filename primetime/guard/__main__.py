@@ -1,4 +1,4 @@
-"""`python -m primetime.guard --spool DIR --draining FILE --status FILE`: what primetime-guard.service runs."""
+"""`python -m primetime.guard`, with the places that its options name: what primetime-guard.service runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from threading import Event
 from primetime.drivers.autoscaling import AutoScalingDriver
 from primetime.drivers.aws.metadata import Metadata
 from primetime.drivers.balancing import BalancingDriver
+from primetime.drivers.volumes import VolumesDriver
 from primetime.errors import PrimetimeError
+from primetime.guard.adoption import Folders
 from primetime.guard.agent import Agent, Places
 from primetime.guard.member import Member
 
@@ -39,6 +41,8 @@ def main() -> int:
     parser.add_argument("--spool", type=Path, required=True, help="the collector's spool")
     parser.add_argument("--draining", type=Path, required=True, help="the file that makes the collector drain")
     parser.add_argument("--status", type=Path, required=True, help="the shipper's status")
+    parser.add_argument("--wanted", type=Path, required=True, help="where this host is asked to take spools over")
+    parser.add_argument("--results", type=Path, required=True, help="where it says what became of them")
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     stop = Event()
@@ -48,7 +52,10 @@ def main() -> int:
         metadata = Metadata()
         region = _region(metadata, stop)
         member = Member(metadata, AutoScalingDriver(region=region), BalancingDriver(region=region))
-        Agent(Places(options.spool, options.draining, options.status), member).run(stop)
+        disks = VolumesDriver(region=region)
+        desk = Folders(options.wanted, options.results)
+        places = Places(options.spool, options.draining, options.status, desk)
+        Agent(places, member, lambda: disks.volumes).run(stop)
     except PrimetimeError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -19,6 +19,7 @@ class Action(Enum):
     LEAVE = "take it out of the balancer"
     DRAIN = "tell the collector to drain"
     HEARTBEAT = "ask the hook for more time"
+    MARK = "say that nothing is left in its spool"
     COMPLETE = "complete the hook"
 
 
@@ -26,10 +27,12 @@ class Action(Enum):
 class Seen:
     """The world at one moment. Times are seconds."""
 
-    waiting: bool  # something in the spool can be shipped, and is not yet
+    waiting: bool  # something in the spool, or in one that it has taken over, can be shipped, and is not yet
+    empty: bool = False  # its own spool has no segment at all
     calm_s: float = 0.0  # how long nothing has waited
     protected: bool | None = None  # as last told to EC2; None: not known
     going: bool = False  # its group wants it gone, or a spot market does
+    ending: bool = False  # its group does: it will not come back
     going_s: float = 0.0
     balanced: bool = False  # a balancer may still send it new connections
     draining: bool = False  # the collector is told to refuse
@@ -51,5 +54,5 @@ def decide(seen: Seen) -> list[Action]:
     if not seen.draining:
         return [Action.DRAIN, *alive]
     if not seen.waiting and min(seen.calm_s, seen.draining_s) >= EMPTY_S:
-        return [Action.COMPLETE]
+        return [*([Action.MARK] if seen.ending and seen.empty else []), Action.COMPLETE]
     return alive

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from primetime.drivers.autoscaling import AutoScaleMember, AutoScalingDriver
 from primetime.drivers.aws.metadata import Metadata
 from primetime.drivers.balancing import BalancingDriver
 from primetime.guard.hook import DRAIN
+from primetime.guard.quiet import Quiet
 
 _SENT_TO = {"initial", "healthy", "unhealthy"}  # a balancer sends to unhealthy targets when it has no others
 
@@ -21,8 +24,11 @@ class Member:
 
     def is_going(self) -> bool:
         """Whether its group has begun to end it, or the spot market has said that it will."""
-        target = self._metadata.get("autoscaling/target-lifecycle-state")
-        return (target or "").strip() == "Terminated" or self._metadata.get("spot/instance-action") is not None
+        return self.is_ending() or self._metadata.get("spot/instance-action") is not None
+
+    def is_ending(self) -> bool:
+        """Whether its group ends it, which is for good."""
+        return (self._metadata.get("autoscaling/target-lifecycle-state") or "").strip() == "Terminated"
 
     def found(self) -> AutoScaleMember | None:
         """As its group has it; None when it is in none (yet)."""
@@ -30,6 +36,15 @@ class Member:
         group, member = self._scaling.ex_member(self._id)
         self._group = group
         return member
+
+    def quiet(self, clock: Callable[[], float]) -> Quiet | None:
+        """What keeps its group quiet during shows; None while it is in none."""
+        return Quiet(self._scaling, self._group, clock) if self._group else None
+
+    def tags(self) -> Mapping[str, str]:
+        """Its group's."""
+        groups = self._scaling.list_auto_scale_groups([self._group]) if self._group else []
+        return groups[0].tags if groups else {}
 
     def protect(self, protected: bool) -> None:
         if self._group:

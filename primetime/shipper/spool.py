@@ -138,6 +138,12 @@ def _kind(suffixes: set[str]) -> Kind | None:
     return None
 
 
+def adopted(directory: Path) -> list[Path]:
+    """Spools of instances that are gone, which the host of this one ships: beside it, each on a volume of its own."""
+    beside = directory.with_name(f"{directory.name}-adopted")
+    return sorted(each for each in beside.iterdir() if each.is_dir()) if beside.is_dir() else []
+
+
 @contextlib.contextmanager
 def only_shipper(directory: Path, patience_s: float = ENDING_S) -> Iterator[None]:
     """Hold the spool directory's lock: two shippers would each write the other's ledger rows.

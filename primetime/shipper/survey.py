@@ -2,6 +2,7 @@
 
 Run on a collector by `primetime ledger`, over ssh. Standard input is one JSON object of positions to judge,
 `{"hbase": {segment: [bytes, records, events]}, "redis": {source: "number:offset"}}`; standard output is another.
+Spools that the host has taken over from instances that are gone are among it.
 With `--pending` it is the events behind the given Redis positions instead, a line each: identity and received_ms.
 
 It takes part in nothing: no lock is held, nothing is written, and the shipper may be at work or dead meanwhile.
@@ -14,14 +15,14 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from primetime.event import digest
 from primetime.shipper.config import load
 from primetime.shipper.record import Record
-from primetime.shipper.spool import Kind, SegmentId, Spool
+from primetime.shipper.spool import Kind, SegmentId, Spool, adopted
 from primetime.shipper.tail import Tail
 
 Positions = Mapping[str, Mapping[str, Any]]
@@ -105,14 +106,25 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True, help="the file that the shipper role writes")
     parser.add_argument("--pending", action="store_true", help="the events that Redis has yet to count")
     options = parser.parse_args()
-    spool = Spool(load(options.config).spool)
+    own = load(options.config).spool
+    spools = [Spool(each) for each in (own, *adopted(own))]
     positions = json.load(sys.stdin)
     if options.pending:
-        for identity, received_ms in pending(spool, positions):
-            print(identity.hex(), received_ms)
+        for spool in spools:
+            for identity, received_ms in pending(spool, positions):
+                print(identity.hex(), received_ms)
     else:
-        print(json.dumps(survey(spool, positions)))
+        print(json.dumps(together([survey(spool, positions) for spool in spools])))
     return 0
+
+
+def together(every: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several spools hold, as of one host; when the first of them was looked at."""
+    joined: dict[str, Any] = {"at_ms": min(each["at_ms"] for each in every), "last": {}, "segments": {}}
+    for each in every:
+        joined["last"] |= each["last"]
+        joined["segments"] |= each["segments"]
+    return joined
 
 
 if __name__ == "__main__":

@@ -27,3 +27,10 @@ def test_it_sees_what_the_shipper_cannot_ship(host: Any) -> None:
 
 def test_it_may_make_the_collector_drain(host: Any) -> None:
     assert _as_guard(host, "test", "-w", "/run/primetime-collector") == 0
+
+
+def test_it_is_heard_when_it_asks_for_the_spool_of_an_instance_that_is_gone(host: Any) -> None:
+    assert host.run("systemctl is-active primetime-adopt.path").rc == 0
+    watched = host.check_output("systemctl show -P Paths primetime-adopt.path")
+    assert "/run/primetime-guard/wanted/vol-*" in watched
+    assert _as_guard(host, "test", "-w", "/run/primetime-guard") == 0

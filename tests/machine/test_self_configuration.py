@@ -6,10 +6,12 @@ Each configures itself from its user-data and proves its own roles; nothing of o
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -17,8 +19,12 @@ import pytest
 from primetime.cloud import living, machines, names, parcel
 from primetime.cloud.found import Aws, find
 from primetime.guard.hook import DRAIN
+from primetime.guard.marks import NAME as MARK
+from primetime.guard.marks import OWNER
 from primetime.topology import Topology, load
+from roles.hbase.settings import HbaseThrift
 from tests.conftest import Bench
+from tests.hbase_gateway import GatewayServer
 from tests.moto_server import REGION
 from tests.nspawn_hosts import ssh
 from tests.pocket import Pocket, pocket
@@ -87,11 +93,16 @@ class Cluster:
         self.wait_until(lambda: instance in self.aws.booted, f"the user-data of {name} has not come to an end")
 
     @staticmethod
-    def wait_until(so: Callable[[], bool], otherwise: str) -> None:
+    def wait_until(so: Callable[[], bool], otherwise: str | Callable[[], str]) -> None:
         until = time.monotonic() + CONFIGURED_S
         while not so():
-            assert time.monotonic() < until, otherwise
+            assert time.monotonic() < until, otherwise if isinstance(otherwise, str) else otherwise()
             time.sleep(0.2)
+
+    def told(self, instance: str) -> str:
+        """What an instance's guard has done, and what it has asked for."""
+        units = "-u primetime-guard -u primetime-adopt.service -u 'primetime-shipper@*'"
+        return ssh(self.aws.hosts[instance], f"journalctl --no-pager -o cat {units} | tail -n 40").stdout
 
 
 def posted(address: str, port: int) -> int:
@@ -184,6 +195,62 @@ def test_a_member_that_has_to_go_drains_and_is_held_while_its_spool_waits(cluste
     assert posted(found[staying], 8080) == 204
     assert cluster.members() == {going: "Terminating:Wait", staying: "InService"}
     cluster.time_is_over(going)
+
+
+@contextmanager
+def stored_at(cluster: Cluster, instance: str) -> Iterator[GatewayServer]:
+    """An HBase for the shippers of one host, which look for it on the host itself."""
+    gateway = GatewayServer()
+    gateway.start()
+    node, region = cluster.aws.hosts[instance], gateway.regionserver.port
+    ways = [f"{HbaseThrift.port}:127.0.0.1:{gateway.port}", f"{region}:127.0.0.1:{region}"]
+    words = [word for way in ways for word in ("-R", f"127.0.0.1:{way}")]
+    through = subprocess.Popen(["ssh", "-F", node.extra["ssh_config"], "-N", *words, node.name])
+    try:
+        yield gateway
+    finally:
+        through.terminate()
+        through.wait()
+
+
+def spools(cluster: Cluster) -> list[str]:
+    """The volumes of the collectors."""
+    owned = [{"Name": f"tag:{OWNER}", "Values": [NAME]}]
+    found = cluster.aws.client("ec2").describe_volumes(Filters=owned)["Volumes"]
+    return [each["VolumeId"] for each in found if each["VolumeId"] in cluster.aws.devices]
+
+
+@pytest.mark.long
+def test_the_spool_of_one_that_died_without_its_hook_is_shipped_by_another(cluster: Cluster) -> None:
+    cluster.bench.run("scale", "collector", "2")
+    dying, surviving = cluster.serving()
+    found = {each.id: each for each in living.machines(cluster.services, cluster.topology)}
+    assert posted(found[dying].address, 8080) == 204
+    spool = found[dying].spool
+    cluster.aws.hooks.die(GROUP, dying)
+    named = cluster.bench.json("status")["spools"]
+    assert len(named) == 1 and spool in named[0]
+    with stored_at(cluster, surviving) as gateway:
+        cluster.wait_until(lambda: spool not in spools(cluster), lambda: f"not shipped: {cluster.told(surviving)}")
+        assert EVENT["id"] in {json.loads(each)["id"] for each in gateway.events()}
+    assert cluster.bench.json("status")["spools"] == []
+    assert ssh(cluster.aws.hosts[surviving], "ls /var/spool/primetime-adopted").stdout == ""
+
+
+@pytest.mark.long
+def test_a_spool_is_taken_over_by_hand_where_no_guard_does(cluster: Cluster) -> None:
+    there = next(each for each in living.machines(cluster.services, cluster.topology) if each.group == "collector")
+    marks = [{"Key": OWNER, "Value": NAME}, {"Key": MARK, "Value": "collector"}]
+    tagged = [{"ResourceType": "volume", "Tags": marks}]
+    made = cluster.aws.client("ec2").create_volume(AvailabilityZone=there.zone, Size=1, TagSpecifications=tagged)
+    cluster.aws.make_disk(made["VolumeId"])
+    ssh(cluster.aws.hosts[there.id], "systemctl stop primetime-guard")
+    try:
+        told = cluster.bench.json("spool", "adopt", made["VolumeId"])["told"]
+    finally:
+        ssh(cluster.aws.hosts[there.id], "systemctl start primetime-guard")
+    assert told == f"{made['VolumeId']}: all of it is shipped, and the volume is deleted"
+    assert made["VolumeId"] not in spools(cluster)
 
 
 def test_a_bundle_that_was_changed_is_refused_and_its_launch_abandoned(cluster: Cluster) -> None:

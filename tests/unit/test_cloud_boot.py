@@ -58,6 +58,35 @@ def test_a_machine_may_do_nothing_to_everything_but_look(group: str) -> None:
     assert [action for action in anywhere if not action.partition(":")[2].startswith("Describe")] == []
 
 
+def test_a_guard_s_machine_attaches_to_itself_alone_and_deletes_what_is_marked_as_shipped_alone() -> None:
+    production = load("production")
+    assert production.cloud
+    policy = permissions.policy(production, production.cloud.groups[0], ACCOUNT)
+    whose = {"aws:ResourceTag/primetime:topology": "production", "aws:ResourceTag/primetime:name": "collector"}
+    ec2 = "arn:aws:ec2:eu-central-1:123456789012"
+    found = {
+        (action, resource): each.get("Condition")
+        for each in policy["Statement"]
+        for action in each["Action"]
+        for resource in each["Resource"]
+        if action.startswith("ec2:") and not action.startswith("ec2:Describe")
+    }
+    itself = {"ArnEquals": {"ec2:SourceInstanceARN": f"{ec2}:instance/${{ec2:InstanceID}}"}}
+    marks = {"aws:TagKeys": ["primetime:shipped", "primetime:kept"]}
+    assert found == {
+        ("ec2:AttachVolume", f"{ec2}:instance/*"): itself,
+        ("ec2:DetachVolume", f"{ec2}:instance/*"): itself,
+        ("ec2:AttachVolume", f"{ec2}:volume/*"): {"StringEquals": whose},
+        ("ec2:DetachVolume", f"{ec2}:volume/*"): {"StringEquals": whose},
+        ("ec2:CreateTags", f"{ec2}:volume/*"): {"StringEquals": whose, "ForAllValues:StringEquals": marks},
+        ("ec2:DeleteTags", f"{ec2}:volume/*"): {"StringEquals": whose, "ForAllValues:StringEquals": marks},
+        ("ec2:DeleteVolume", f"{ec2}:volume/*"): {
+            "StringEquals": whose,
+            "Null": {"aws:ResourceTag/primetime:shipped": "false"},
+        },
+    }
+
+
 @pytest.mark.parametrize("longest", ["a" * 31])
 def test_names_are_as_short_as_aws_takes_them(longest: str) -> None:
     bucket = names.bucket(longest, "eu-central-1", ACCOUNT)

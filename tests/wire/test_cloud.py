@@ -17,22 +17,25 @@ import pytest
 
 from primetime.calendar import collectors
 from primetime.capacity_figures import FIGURES
-from primetime.cloud import freeze, lock, machines, parcel, steps
+from primetime.cloud import freeze, lock, machines, parcel, spools, steps
 from primetime.cloud.found import Aws, find
 from primetime.cloud.wanted import owned
 from primetime.drivers.aws import wire
 from primetime.drivers.aws.connection import AwsConnection
 from primetime.drivers.aws.errors import AwsError, Refusal
 from primetime.drivers.ec2 import Ec2Driver
+from primetime.drivers.volumes import Volumes
 from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
+from primetime.guard.marks import KEPT, SHIPPED
 from primetime.topology import Topology, load, parse
 from tests.conftest import Bench
 from tests.moto_server import REGION, Moto, moto, moto_server  # noqa: F401
+from tests.pocket_hooks import acting
 from tests.unit.test_cloud_plan import TEXT
 
 EVENING = parse(TEXT, "evening.yml")
-CALLS_OF_UP = 96
-SAMPLE = (26, 30, 65, 74)  # a bundle without its signature; half a role; groups half made; machines half made
+CALLS_OF_UP = 97
+SAMPLE = (27, 31, 66, 75)  # a bundle without its signature; half a role; groups half made; machines half made
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def test_an_unchanged_plan_asks_once_for_each_kind_of_resource(services: Aws) ->
     up(services)
     fresh = machines.services(EVENING)
     assert machines.look(fresh, EVENING).sentences() == ["no changes"]
-    assert len(fresh.calls) == len(set(fresh.calls)) == 19
+    assert len(fresh.calls) == len(set(fresh.calls)) == 20
 
 
 def _walk(services: Aws, monkeypatch: pytest.MonkeyPatch, call: int, sent: bool, verb: Any) -> None:
@@ -189,12 +192,77 @@ def test_what_somebody_else_owns_is_neither_taken_nor_removed(services: Aws) -> 
     assert [each.name for each in services.ec2.ex_list_launch_templates()] == ["evening-cache"]
 
 
+def orphan(services: Aws, zone_letter: str = "a") -> str:
+    """A spool's volume whose instance is gone."""
+    tags = wire.tagged("volume", owned(EVENING, "collector"))
+    zone = {"AvailabilityZone": f"{REGION}{zone_letter}", "Size": 20}
+    return str(services.ec2.connection.ask("CreateVolume", **zone, **tags)["volumeId"])
+
+
 def test_a_spool_that_outlived_its_machine_is_named_and_not_deleted(services: Aws) -> None:
     up(services)
-    tags = wire.tagged("volume", owned(EVENING, "collector"))
-    zone = {"AvailabilityZone": f"{REGION}a", "Size": 20}
-    spool = services.ec2.connection.ask("CreateVolume", **zone, **tags)["volumeId"]
-    assert down(services) == [f"spool {spool}: not deleted, for it may hold events"]
+    spool = orphan(services)
+    with pytest.raises(PrimetimeError, match=rf"spools that are not shipped \({spool}\)"):
+        down(services)
+    machines.down(services, EVENING.name, quiet, leave_spools=True)
+    assert down(services) == [f"spool {spool}: not deleted, for it may hold events"]  # nobody lives who could ship it
+
+
+def test_plan_and_up_name_spools_whose_instances_are_gone(services: Aws) -> None:
+    up(services)
+    spool, told = orphan(services), list[str]()
+    said = f"spool {spool} of collector in {REGION}a: its instance is gone, and it may hold events"
+    assert machines.look(services, EVENING).sentences()[0].startswith(said)
+    machines.up(services, EVENING, told.append)
+    assert told[-1].startswith(said)
+    Volumes(services.ec2.connection).ex_mark_volume(spool, {KEPT: "cannot be shipped: x"})
+    assert (
+        "cannot be shipped: x: see docs/ledger.md, then spool adopt" in machines.look(services, EVENING).sentences()[0]
+    )
+
+
+def test_down_deletes_spools_that_are_marked_as_shipped(services: Aws) -> None:
+    up(services)
+    Volumes(services.ec2.connection).ex_mark_volume(orphan(services), {SHIPPED: "now"})
+    assert down(services) == []
+
+
+def test_a_spool_is_taken_over_in_its_own_zone_or_not_at_all(services: Aws) -> None:
+    up(services)
+    with pytest.raises(UsageError, match="vol-1 is no spool of evening whose instance is gone: those are: none"):
+        spools.adopt(services, EVENING, "vol-1", quiet)
+    spool = orphan(services, "b")  # moto puts all members into one zone
+    with pytest.raises(PrimetimeError, match=f"{spool} lies in {REGION}b, where no member of group collector lives"):
+        spools.adopt(services, EVENING, spool, quiet)
+
+
+def test_down_sends_members_that_have_guards_by_their_hooks(services: Aws) -> None:
+    told: list[str] = []
+    with acting():
+        machines.up(services, EVENING, quiet, wait=False)
+
+        def progress(text: str) -> None:
+            """Their guards, in the end."""
+            told.append(text)
+            if text.startswith("waiting: "):
+                for each in services.scaling.list_auto_scale_group_members("evening-collector"):
+                    services.scaling.ex_complete_hook("evening-collector", "drain", each.id, proceed=True)
+
+        machines.down(services, EVENING.name, progress, guarded=["collector"])
+    assert told[0] == "drain group collector" and "Terminating:Wait" in told[1]
+    assert machines.left(services, EVENING.name)[0] == []
+
+
+def test_down_does_not_wait_for_ever_for_members_that_do_not_drain(
+    services: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machines, "DRAINED_S", 0.0)
+    with acting():
+        machines.up(services, EVENING, quiet, wait=False)
+        with pytest.raises(PrimetimeError, match=r"down waited 0 s for members to drain \(i-\S+ is Terminating:Wait"):
+            machines.down(services, EVENING.name, quiet, guarded=["collector"])
+        machines.down(services, EVENING.name, quiet, leave_spools=True, guarded=["collector"])
+    assert machines.left(services, EVENING.name)[0] == []
 
 
 def test_down_waits_for_spools_that_are_not_shipped_unless_they_are_left(services: Aws) -> None:

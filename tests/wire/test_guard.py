@@ -16,12 +16,17 @@ from typing import Any
 import pytest
 
 from primetime import bundle
-from primetime.cloud import machines
+from primetime.cloud import freeze, machines
 from primetime.cloud.found import Aws, find
 from primetime.drivers.aws.errors import Faulty, Refusal
 from primetime.drivers.aws.metadata import Metadata
+from primetime.drivers.aws.wire import tagged
+from primetime.drivers.volumes import Volume, Volumes
+from primetime.guard import quiet
+from primetime.guard.adoption import Folders, request
 from primetime.guard.agent import Agent, Places
 from primetime.guard.decision import CALM_S, EMPTY_S, HEARTBEAT_S, Action
+from primetime.guard.marks import NAME, OWNER, SHIPPED, SPOOL_DEVICE
 from primetime.guard.member import Member
 from tests.aws_proxy import Proxy, proxy_before
 from tests.aws_wire import query_error
@@ -30,7 +35,7 @@ from tests.moto_server import Moto, moto, moto_server  # noqa: F401
 from tests.shipping import Writer, event
 from tests.wire.collector_server import collector
 from tests.wire.collector_server import event as posted
-from tests.wire.test_cloud import EVENING, quiet
+from tests.wire.test_cloud import EVENING, small_bundle  # noqa: F401
 from tests.wire.test_shipper_process import Shipper
 
 GROUP = "evening-collector"
@@ -55,10 +60,24 @@ class Instance:
             self.services.scaling,
             self.services.balancing,
         )
-        return Agent(self.places, member, clock or (lambda: self.now[0]))
+        return Agent(self.places, member, lambda: Volumes(self.services.ec2.connection), clock or (lambda: self.now[0]))
 
     def has_to_go(self) -> None:
         self.metadata.paths["autoscaling/target-lifecycle-state"] = "Terminated"
+
+    def volume(self, device: str = SPOOL_DEVICE) -> Volume:
+        """One in its zone, which is attached to it."""
+        zone = self.services.scaling.ex_member(self.id)[1]
+        assert zone
+        ask = self.services.ec2.connection.ask
+        own = tagged("volume", {OWNER: "evening", NAME: "collector"})
+        made = ask("CreateVolume", AvailabilityZone=zone.zone, Size=20, **own)["volumeId"]
+        ask("AttachVolume", VolumeId=made, InstanceId=self.id, Device=device)
+        return self.volumes()[made]
+
+    def volumes(self) -> dict[str, Volume]:
+        every = Volumes(self.services.ec2.connection).list_volumes({OWNER: "evening", NAME: "collector"})
+        return {each.id: each for each in every}
 
     def is_protected(self) -> bool:
         _, member = self.services.scaling.ex_member(self.id)
@@ -84,11 +103,17 @@ class Instance:
 
 
 @pytest.fixture
-def instance(moto: Moto, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Instance]:  # noqa: F811
-    machines.up(machines.services(EVENING), EVENING, quiet)
+def instance(
+    moto: Moto,  # noqa: F811
+    small_bundle: None,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Instance]:
+    machines.up(machines.services(EVENING), EVENING, lambda text: None)
     spool = tmp_path / "spool"
     spool.mkdir()
-    places = Places(spool, tmp_path / "draining", tmp_path / "run" / "status.json")
+    desk = Folders(tmp_path / "wanted", tmp_path / "results")
+    places = Places(spool, tmp_path / "draining", tmp_path / "run" / "status.json", desk)
     with proxy_before(moto.url) as proxy, metadata_server() as metadata:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         services = machines.services(EVENING)
@@ -179,12 +204,74 @@ def test_while_aws_does_not_answer_it_drains_and_tries_again(instance: Instance)
     assert instance.ended
 
 
+def test_one_that_ends_says_that_nothing_is_left_and_one_that_serves_takes_that_back(instance: Instance) -> None:
+    own = instance.volume()
+    instance.has_to_go()
+    steps(instance.agent(), instance, 10)
+    assert instance.ended and SHIPPED in instance.volumes()[own.id].tags
+    instance.metadata.paths["autoscaling/target-lifecycle-state"] = "InService"
+    steps(instance.agent(), instance, 2)
+    assert SHIPPED not in instance.volumes()[own.id].tags
+
+
+@pytest.mark.parametrize("why", ["spot", "kept"])
+def test_it_does_not_say_so_when_it_may_come_back_or_something_is_left(why: str, instance: Instance) -> None:
+    own = instance.volume()
+    if why == "spot":
+        instance.metadata.paths["spot/instance-action"] = '{"action": "stop"}'
+    else:
+        segment = Writer(instance.places.spool).write(event(1)).seal()
+        instance.places.status.parent.mkdir()
+        instance.places.status.write_text(json.dumps({"sinks": {"hbase": {"kept": {segment.stem: "corrupt"}}}}))
+        instance.has_to_go()
+    steps(instance.agent(), instance, 10)
+    assert instance.ended and SHIPPED not in instance.volumes()[own.id].tags
+
+
+def test_a_spool_that_it_has_taken_over_protects_it_and_holds_it_until_it_is_shipped(instance: Instance) -> None:
+    other, agent = instance.volume("/dev/sdg"), instance.agent()
+    steps(agent, instance, 2 * CALM_S)
+    assert instance.is_protected()
+    instance.has_to_go()
+    steps(agent, instance, 2 * CALM_S)
+    assert not instance.ended
+    results = instance.places.desk.results  # type: ignore[attr-defined]
+    results.mkdir()
+    (results / request(other)).write_text("shipped\n")
+    steps(agent, instance, 2 * CALM_S)
+    assert instance.ended and other.id not in instance.volumes()
+
+
+def test_while_a_show_is_on_its_group_takes_nobody_away(instance: Instance) -> None:
+    agent, scaling = instance.agent(), instance.services.scaling
+
+    def suspended() -> set[str]:
+        steps(agent, instance, 2 * quiet.LOOK_EVERY_S)
+        return set(scaling.list_auto_scale_groups([GROUP])[0].suspended)
+
+    assert suspended() == set()
+    scaling.update_auto_scale_group(GROUP, MinSize=3, DesiredCapacity=3)  # as a show's scheduled action does
+    assert suspended() == {"ReplaceUnhealthy", "AZRebalance"}
+    freeze.freeze(instance.services, EVENING, False)
+    assert suspended() == set()
+    scaling.update_auto_scale_group(GROUP, MinSize=2, DesiredCapacity=2)
+    assert suspended() == set()
+    scaling.update_auto_scale_group(GROUP, MinSize=3, DesiredCapacity=3)
+    assert suspended() == {"ReplaceUnhealthy", "AZRebalance"}
+    scaling.update_auto_scale_group(GROUP, MinSize=2, DesiredCapacity=2)
+    assert suspended() == set()
+    freeze.freeze(instance.services, EVENING, True)
+    assert suspended() == {"ReplaceUnhealthy", "AZRebalance"}
+
+
 class Death(BaseException):
     """The guard is killed here."""
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("at", [Action.PROTECT, Action.LEAVE, Action.DRAIN, Action.HEARTBEAT, Action.COMPLETE])
+@pytest.mark.parametrize(
+    "at", [Action.PROTECT, Action.LEAVE, Action.DRAIN, Action.HEARTBEAT, Action.MARK, Action.COMPLETE]
+)
 def test_a_guard_that_is_killed_at_a_step_is_followed_by_one_that_finishes(
     at: Action, after: bool, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +321,8 @@ def test_under_load_every_acknowledged_event_is_stored_when_the_pause_ends(insta
 
             sender = threading.Thread(target=send)
             sender.start()
-            instance.places = Places(shipper.spool, server.root / "run" / "draining", shipper.run / "status.json")
+            draining, status = server.root / "run" / "draining", shipper.run / "status.json"
+            instance.places = Places(shipper.spool, draining, status, instance.places.desk)
             agent = instance.agent(time.monotonic)
             until = time.monotonic() + 60
             while not instance.is_protected() or len(acknowledged) < 100:
@@ -261,6 +349,7 @@ def test_its_bundle_runs_with_nothing_but_a_plain_python_until_it_is_told_to_sto
     instance.metadata.paths["placement/region"] = "eu-central-1"
     instance.has_to_go()
     words = ["--spool", instance.places.spool, "--draining", instance.places.draining, "--status", tmp_path / "none"]
+    words += ["--wanted", tmp_path / "wanted", "--results", tmp_path / "results"]
     tree, python = tmp_path / "tree", shutil.which("python3", path="/usr/bin") or "python3"
     tree.mkdir()
     subprocess.run(["tar", "-xf", bundle.GUARD.ensure(), "-C", tree], check=True)
@@ -279,4 +368,4 @@ def test_its_bundle_runs_with_nothing_but_a_plain_python_until_it_is_told_to_sto
     process.terminate()
     told, _ = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert told.splitlines() == [Action.LEAVE.value, Action.DRAIN.value, Action.COMPLETE.value]
+    assert told.splitlines() == [Action.LEAVE.value, Action.DRAIN.value, Action.MARK.value, Action.COMPLETE.value]
