@@ -23,7 +23,8 @@ from moto.autoscaling.models import (
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult, EmptyResult
-from moto.ec2.exceptions import VolumeInUseError
+from moto.ec2.exceptions import EC2ClientError, VolumeInUseError
+from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.responses.launch_templates import LaunchTemplates
@@ -60,6 +61,26 @@ def _waiting(self: Any) -> tuple[Any, Any]:
         if each.instance_id == self._get_param("InstanceId") and each.lifecycle_state in (LAUNCHING, ENDING):
             return group, each
     raise ValidationError(f"No active Lifecycle Action found with instance ID {self._get_param('InstanceId')}")
+
+
+@contextmanager
+def imaging() -> Iterator[None]:
+    """Images as EC2 makes them while this lasts: one of a name, their snapshots tagged in the same call."""
+    create = EC2Backend.create_image
+
+    def creating(
+        backend: Any, instance_id: str, name: str, description: str, tag_specifications: list[dict[str, Any]]
+    ) -> Any:
+        if any(each.name == name for each in backend.amis.values()):
+            raise EC2ClientError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use")
+        of = {each["ResourceType"]: each for each in tag_specifications}
+        made = create(backend, instance_id, name, description, [of["image"]])
+        made.ebs_snapshot.add_tags({each["Key"]: each["Value"] for each in of["snapshot"]["Tags"]})
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EC2Backend, "create_image", creating)
+        yield
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from primetime import doctor, machines, preflight
 from primetime.cli import add_provider, add_topology
@@ -11,6 +12,9 @@ from primetime.console import Console
 from primetime.errors import UsageError
 from primetime.providers import choose, driver_for, provider_of
 from primetime.topology import Topology, load
+
+if TYPE_CHECKING:
+    from primetime.cloud.found import Aws
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-wait", action="store_true", help="do not wait until every machine answers ssh")
     parser.add_argument("--yes", action="store_true", help="do not ask; on EC2 nothing is made without it")
     parser.add_argument("--plan", metavar="FILE", help="do what `plan --save FILE` said, or refuse (on EC2)")
+    parser.add_argument("--bake", action="store_true", help="make an image for each group that scales (on EC2)")
     parser.add_argument("--during-show", action="store_true", help="also while a show is on (on EC2)")
 
 
@@ -49,8 +54,23 @@ def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console)
         raise UsageError(f"up makes machines that cost money: look at plan -t {topology.given}, then add --yes")
     services = cloud.services(topology)
     saved = Path(arguments.plan) if arguments.plan else None
+    if arguments.bake and arguments.no_wait:
+        raise UsageError("--bake needs machines that serve: leave --no-wait out")
     with console.stage("machines"):
         taken = cloud.up(services, topology, console.progress, saved, not arguments.no_wait, arguments.during_show)
+    images = _bake(services, topology, arguments.during_show, console) if arguments.bake else []
+    if images:
+        taken += cloud.up(services, topology, console.progress, during_show=arguments.during_show)
+        console.say(
+            f"images: {', '.join(images)}: machines made from now on are made of them; roll replaces the others"
+        )
     console.say(f"{topology.name}: {taken} steps taken, {len(services.calls)} calls")
-    console.result({"topology": topology.name, "changed": taken, "calls": len(services.calls)})
+    console.result({"topology": topology.name, "changed": taken, "images": images, "calls": len(services.calls)})
     return 0
+
+
+def _bake(services: Aws, topology: Topology, during_show: bool, console: Console) -> list[str]:
+    from primetime.cloud.bake import bake
+
+    with console.stage("bake"):
+        return bake(services, topology, console.progress, during_show)

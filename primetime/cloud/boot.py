@@ -160,12 +160,25 @@ def configure(home: Path, instance: str) -> None:
         "PRIMETIME_HOME": "/var/lib/primetime-configure",
         "HOME": "/root",
     }
-    command = [sys.executable, "-P", "-m", "primetime.cloud.configure", SETTINGS["topology"], instance]
-    command.append(str(SETTINGS["within_s"]))
+    run = [sys.executable, "-P", "-m"]
+    command = [*run, "primetime.cloud.configure", SETTINGS["topology"], instance, str(SETTINGS["within_s"])]
     with LOG.open("ab") as log:
-        done = subprocess.run(command, cwd=home / "tree", env=environment, stdout=log, stderr=log)
-    if done.returncode != 0:
-        raise Failed(f"its roles did not come to keep their promises within {SETTINGS['within_s']} s: see above")
+        if subprocess.run(command, cwd=home / "tree", env=environment, stdout=log, stderr=log).returncode:
+            raise Failed(f"its roles did not come to keep their promises within {SETTINGS['within_s']} s: see above")
+        command = [*run, "primetime.cloud.cleaning", SETTINGS["topology"], ",".join(SETTINGS["groups"])]
+        if baked() and subprocess.run(command, cwd=home / "tree", env=environment, stdout=log, stderr=log).returncode:
+            raise Failed("it could not be cleaned: see above")
+
+
+def baked() -> bool:
+    """Whether this machine is to become an image, and nothing else."""
+    return bool(SETTINGS.get("bake"))
+
+
+def end() -> None:
+    """Of a machine that is baked: an image is made of it when it has stopped."""
+    LOG.unlink()
+    subprocess.run(["systemctl", "poweroff"])
 
 
 def let_in() -> None:
@@ -218,6 +231,8 @@ def main() -> int:
         call("s3", "PUT", bucket(f"{mine}/configure.log"), LOG.read_bytes())
     finally:
         complete(instance, result)
+    if baked():
+        end()
     return 0 if result == "CONTINUE" else 1
 
 

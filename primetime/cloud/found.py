@@ -25,6 +25,7 @@ from primetime.drivers.storage import StorageDriver
 from primetime.guard.marks import LEAST
 
 DIGEST, NODE = "primetime:digest", "primetime:node"
+BAKE, BASE = "primetime:bake", "primetime:base"  # of what is baked: its version, and the image that it began as
 _ALIVE = ["pending", "running", "stopping", "stopped"]
 
 
@@ -114,7 +115,7 @@ def _in_zones(thing: Thing, zones: Mapping[str, str]) -> Thing:
 
 
 def _ec2(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
-    for finder in (_network, _routes, _security, _templates, _machines):
+    for finder in (_network, _routes, _security, _templates, _machines, _images):
         yield from finder(ec2, topology)
 
 
@@ -221,14 +222,26 @@ def _group_values(group: AutoScaleGroup) -> dict[str, Any]:
 
 
 def _machines(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
-    filters = by({f"tag:{OWNER}": topology, "tag-key": NODE, "instance-state-name": _ALIVE})
+    filters = by({f"tag:{OWNER}": topology, "tag-key": [NODE, BAKE], "instance-state-name": _ALIVE})
     answer = ec2.connection.ask("DescribeInstances", Filter=filters)
     for reservation in answer.get("reservationSet") or []:
         for each in reservation["instancesSet"]:
             values = {"size": each["instanceType"], "zone": each["placement"]["availabilityZone"]}
-            name = untagged(each["tagSet"], "key", "value")[NODE]
-            state = each["instanceState"]["name"]
-            yield Thing("node", name, each["instanceId"], values, (each["instanceType"],), state)
+            marks, state = untagged(each["tagSet"], "key", "value"), each["instanceState"]["name"]
+            kind, name = ("node", marks[NODE]) if NODE in marks else ("baking", marks[NAME])
+            values |= {"version": marks[BAKE]} if kind == "baking" else {}
+            yield Thing(kind, name, each["instanceId"], values, (each["instanceType"],), state)
+
+
+def _images(ec2: Ec2Driver, topology: str) -> Iterator[Thing]:
+    """Those that were baked."""
+    answer = ec2.connection.ask("DescribeImages", Owner=["self"], Filter=by({f"tag:{OWNER}": topology}))
+    for each in answer.get("imagesSet") or []:
+        marks = untagged(each.get("tagSet"), "key", "value")
+        values = {"group": marks[NAME], "base": marks.get(BASE, ""), "state": each["imageState"]}
+        values["made"] = each.get("creationDate") or ""
+        disks = [one["ebs"]["snapshotId"] for one in each.get("blockDeviceMapping") or [] if one.get("ebs")]
+        yield Thing("image", f"{marks[NAME]}/{marks.get(BAKE, '')}", each["imageId"], values, extra=disks)
 
 
 def _parameters(parameters: ParametersDriver, topology: str) -> Iterator[Thing]:

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from primetime.cloud import ways
-from primetime.cloud.found import NODE, Aws, aws
+from primetime.cloud.found import BAKE, NODE, Aws, aws
 from primetime.cloud.wanted import NAME, OWNER, cloud_of
 from primetime.cloud.ways import Way
 from primetime.drivers.aws.wire import untagged
@@ -35,6 +35,7 @@ class Machine:
     public: str
     zone: str = ""
     spool: str = ""  # the volume that its spool is on
+    baking: bool = False  # it becomes an image, and serves nobody
 
 
 def machines(services: Aws, topology: Topology) -> list[Machine]:
@@ -51,7 +52,9 @@ def _machine(plain: Mapping[str, Any]) -> Machine:
     group = name.rpartition("-")[0] if NODE in tags else tags[NAME]
     public = plain.get("ipAddress") or ""
     zone = plain["placement"]["availabilityZone"]
-    return Machine(plain["instanceId"], name, group, plain["privateIpAddress"], public, zone, attached(plain))
+    return Machine(
+        plain["instanceId"], name, group, plain["privateIpAddress"], public, zone, attached(plain), BAKE in tags
+    )
 
 
 def attached(plain: Mapping[str, Any]) -> str:
@@ -66,7 +69,7 @@ def inventory(topology: Topology, services: Aws | None = None, here: bool = Fals
     """UsageError names the declared nodes that are not up. With `here` no way to the others is looked for."""
     cloud = cloud_of(topology)
     services = services or aws(cloud.region)
-    found = machines(services, topology)
+    found = [each for each in machines(services, topology) if here or not each.baking]
     _require_nodes(topology, found)
     reached = {each.name: _reached(cloud, each) for each in found}
     way = Way("", "", "") if here else ways.to(services, topology, found, reached)

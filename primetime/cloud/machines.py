@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from primetime.cloud import freeze, lock, spools
+from primetime.cloud import bake, freeze, lock, spools
 from primetime.cloud.found import Aws, Thing, aws, find
 from primetime.cloud.plan import Plan, fingerprint, plan
 from primetime.cloud.prices import Cost, cost, price
@@ -67,7 +67,8 @@ class Planned:
 def look(services: Aws, topology: Topology) -> Planned:
     """What `up` would do now."""
     now = datetime.now(UTC)
-    declared, found = wanted(topology, now), find(services, topology.name)
+    found = find(services, topology.name)
+    declared = wanted(topology, now, bake.images(found, topology))
     before = tuple(size for thing in found.values() for size in thing.sizes)
     after = tuple(
         size
@@ -218,6 +219,7 @@ def down(
         for group, members in waiting.items():
             services.scaling.ex_protect_members(group, members, False)
         Remover(services, progress).all(found)
+        bake.remove_snapshots(services, topology)
         spools.delete_shipped(services, topology, progress)
 
 
@@ -267,6 +269,7 @@ def left(services: Aws, topology: str) -> tuple[list[str], Cost]:
     """What is still there, asked anew by tag, and what its machines cost an hour."""
     found = find(services, topology)
     told = [f"{thing.kind} {thing.name} ({thing.id})" for thing in found.values()]
+    told += [f"snapshot {each}" for each in bake.snapshots(services, topology)]
     told += [f"spool {each.id}: not deleted, for it may hold events" for each in spools.orphans(services, topology)]
     region = services.ec2.region_name
     return told, cost([size for thing in found.values() for size in thing.sizes], region)

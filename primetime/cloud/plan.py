@@ -17,7 +17,7 @@ from primetime.cloud.wanted import KINDS, Key, Resource
 from primetime.errors import NotAsDeclared
 
 _SIGNS = {"make": "+", "change": "~", "remove": "-"}
-_KEPT = {"bundle", "parameter"}  # of what was declared before, until all is removed
+_KEPT = {"bundle", "parameter", "baking", "image"}  # of what was declared before, or baked, until all is removed
 _CHANGES = {
     "role",
     "gateway",

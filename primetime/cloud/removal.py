@@ -16,7 +16,7 @@ from primetime.errors import PrimetimeError
 
 Progress = Callable[[str], None]
 ORDER = (
-    *("action", "hook", "group", "node", "listener", "balancer", "target-group", "template"),
+    *("action", "hook", "group", "baking", "node", "listener", "balancer", "target-group", "template", "image"),
     *("rules", "security-group", "routes", "gateway", "subnet", "network"),
     *("role", "parameter", "bucket"),
 )
@@ -78,6 +78,11 @@ class Remover:
 
     def _node(self, thing: Thing) -> None:
         self._ask("TerminateInstances", InstanceId=[thing.id])
+
+    _baking = _node
+
+    def _image(self, thing: Thing) -> None:
+        self._ask("DeregisterImage", ImageId=thing.id)
 
     def _listener(self, thing: Thing) -> None:
         self.aws.balancing.ex_delete_listener(thing.id)

@@ -6,6 +6,7 @@ have makes the same call, made twice, one thing.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import tempfile
@@ -21,10 +22,10 @@ from libcloud.storage.base import Container
 from libcloud.storage.types import ContainerAlreadyExistsError, InvalidContainerNameError
 
 from primetime.cloud import names, parcel, permissions
-from primetime.cloud.found import DIGEST, NODE, Aws, Thing, find
+from primetime.cloud.found import BAKE, DIGEST, NODE, Aws, Thing, find
 from primetime.cloud.plan import Step, differs
 from primetime.cloud.user_data import endpoints, environment, user_data
-from primetime.cloud.wanted import ANY, HOOKS, Key, Resource, cloud_of, owned
+from primetime.cloud.wanted import ANY, HOOKS, Key, Resource, cloud_of, owned, template
 from primetime.cloud.ways import private_key
 from primetime.drivers.autoscaling import ScheduledAction, made_of
 from primetime.drivers.aws.errors import AlreadyThere, AwsError
@@ -35,6 +36,7 @@ from primetime.secrets import topology as secrets
 from primetime.secrets.declared import Secret
 from primetime.ssh_files import key_pair
 from primetime.topology import Topology
+from primetime.topology.cloud import CloudGroup
 
 Progress = Callable[[str], None]
 KNOWN_S, AGAIN_S = 60.0, 2.0  # IAM tells the other services within seconds, and promises nothing
@@ -345,17 +347,35 @@ class Builder:
             MaxCount=1,
             LaunchTemplate={"LaunchTemplateId": self._id("template", group), "Version": "$Latest"},
             SubnetId=self._id("subnet", step.resource.values["zone"]),
-            ClientToken=self._token("node", name, self._last(name)),
+            ClientToken=self._token("node", name, self._last(NODE, name)),
             **tagged("instance", marks),
         )
         return str(made["instancesSet"][0]["instanceId"])
 
-    def _last(self, node: str) -> str:
-        """The machine that had this name before, while EC2 remembers it: its token must not be used again."""
+    def run_baking(self, group: CloudGroup, marks: Mapping[str, str], without: Mapping[str, str]) -> str:
+        """A machine of a group's template that is baked; `without` is a device that it shall not have."""
+        boot = template(self.topology, self.cloud, group, self.topology.image)["boot"]
+        boot |= {"scaling_group": "", "hook": "", "bake": True}
+        made = self._ask(
+            "RunInstances",
+            MinCount=1,
+            MaxCount=1,
+            ImageId=self.topology.image,
+            LaunchTemplate={"LaunchTemplateId": self._id("template", group.name), "Version": "$Latest"},
+            SubnetId=self._subnets()[0],
+            BlockDeviceMapping=[without] if group.spool_gb else None,
+            UserData=base64.b64encode(self._user_data(boot).encode()).decode(),
+            ClientToken=self._token("bake", *marks.values(), self._last(BAKE, marks[BAKE])),
+            **tagged("instance", marks),
+        )
+        return str(made["instancesSet"][0]["instanceId"])
+
+    def _last(self, tag: str, value: str) -> str:
+        """The machine that had this tag before, while EC2 remembers it: its token must not be used again."""
         answer = self._ask(
             "DescribeInstances",
             Filter=[
-                {"Name": f"tag:{NODE}", "Value": [node]},
+                {"Name": f"tag:{tag}", "Value": [value]},
                 {"Name": "vpc-id", "Value": [self._id("network")]},
             ],
         )

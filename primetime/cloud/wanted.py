@@ -31,6 +31,7 @@ KINDS = (
     *("bucket", "parameter", "bundle", "role"),
     *("network", "gateway", "subnet", "addresses", "routes", "security-group", "rules", "template"),
     *("target-group", "balancer", "listener", "group", "hook", "action", "node"),
+    *("baking", "image"),  # never declared: `up --bake` makes them
 )
 CONFIGURE = LifecycleHook("configure", "launching", 1800, "ABANDON")  # until a machine has proved its own roles
 CONFIGURE_S = 1500  # of that, what a machine takes at most before it says that it has failed
@@ -74,10 +75,10 @@ def cloud_of(topology: Topology) -> Cloud:
     return topology.cloud
 
 
-def wanted(topology: Topology, now: datetime) -> list[Resource]:
-    """All that a topology declares, in the order of KINDS."""
+def wanted(topology: Topology, now: datetime, images: Mapping[str, str] | None = None) -> list[Resource]:
+    """All that a topology declares, in the order of KINDS. `images`: group → what was baked for it."""
     cloud = cloud_of(topology)
-    every = [*_configuring(topology), *_network(topology, cloud), *_groups(topology, cloud, now)]
+    every = [*_configuring(topology), *_network(topology, cloud), *_groups(topology, cloud, now, images or {})]
     return sorted(every, key=lambda each: KINDS.index(each.kind))
 
 
@@ -98,13 +99,13 @@ def _network(topology: Topology, cloud: Cloud) -> Iterator[Resource]:
         yield Resource("addresses", zone, {"public": True})  # there is no other way out to AWS and to mirrors
 
 
-def _groups(topology: Topology, cloud: Cloud, now: datetime) -> Iterator[Resource]:
+def _groups(topology: Topology, cloud: Cloud, now: datetime, images: Mapping[str, str]) -> Iterator[Resource]:
     rules = ingress(topology, cloud)
     for group in cloud.groups:
         yield Resource("role", group.name, {"digest": digest(permissions.policy(topology, group, ANYBODY))})
         yield Resource("security-group", group.name)
         yield Resource("rules", group.name, {"rules": rules[group.name]})
-        data = template(topology, cloud, group)
+        data = template(topology, cloud, group, images.get(group.name, topology.image))
         yield Resource("template", group.name, {"digest": digest(data)}, data)
         if group.scales:
             yield from _scaling(topology, cloud, group, now)
@@ -178,7 +179,7 @@ def ingress(topology: Topology, cloud: Cloud) -> dict[str, tuple[tuple[str, int,
     return {name: tuple(sorted(rules)) for name, rules in found.items()}
 
 
-def template(topology: Topology, cloud: Cloud, group: CloudGroup) -> dict[str, Any]:
+def template(topology: Topology, cloud: Cloud, group: CloudGroup, image: str) -> dict[str, Any]:
     """A group's launch template in EC2's words, but for the id of its security group, and with `boot` in place of
     user-data: what a machine of the group has to know.
     """
@@ -189,7 +190,7 @@ def template(topology: Topology, cloud: Cloud, group: CloudGroup) -> dict[str, A
         volumes.append({"DeviceName": SPOOL_DEVICE, "Ebs": spool})
     tags = [{"Key": key, "Value": value} for key, value in owned(topology, group.name).items()]
     return {
-        "ImageId": topology.image,
+        "ImageId": image,
         "InstanceType": group.sizes[0],
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "BlockDeviceMapping": volumes,
