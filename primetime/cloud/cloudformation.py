@@ -264,7 +264,7 @@ def _node(topology: Topology, resource: Resource) -> dict[str, Json]:
     return _one(resource, "EC2::Instance", properties)
 
 
-LEFT_OUT = ("bucket", "bundle", "parameter", "role", "addresses")
+LEFT_OUT = ("bucket", "bundle", "parameter", "role", "addresses", "baking", "image")
 _MAKERS = {
     "network": _network,
     "gateway": _gateway,
