@@ -5,13 +5,12 @@ from pathlib import Path
 from pyinfra.operations import files, systemd
 
 from primetime import here
-from primetime.pending import reload_due
+from primetime.pending import UNITS, reload_due
 
 SERVICE = "primetime-adopt"
 PROGRAM = "/opt/primetime/bin/adopt-spool"
 WANTED = "/run/primetime-guard/wanted"  # a file for each volume that the guard asks for
 RESULTS = SERVICE  # under /run
-UNITS = "/etc/systemd/system"
 
 
 def take_over_spools(spool_path: str) -> None:
