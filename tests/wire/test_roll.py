@@ -21,8 +21,8 @@ from tests.unit.test_cloud_plan import TEXT
 from tests.wire.test_cloud import EVENING, Crash, crashing, on_air, quiet, small_bundle  # noqa: F401
 
 GROUP = "evening-collector"
-FIRST, CALLS = 43, 71  # of a roll of two members: the first that changes something, and the last
-SAMPLE = (47, 53)  # one is added, an old one is ended
+FIRST, CALLS = 45, 73  # of a roll of two members: the first that changes something, and the last
+SAMPLE = (55,)  # an old one is ended
 CHANGED = TEXT.replace("ami-0123456789abcdef0", "ami-0123456789abcdef1")
 NEWER = parse(CHANGED, "evening.yml")
 
@@ -93,10 +93,6 @@ def test_every_member_is_replaced_and_never_are_there_fewer(world: World) -> Non
     assert (set(came), set(world.serving().values())) == (set(world.serving()), {"2"})
     assert not before & set(came) and (world.least, world.desired()) == (2, 2)
     assert machines.look(world.services, NEWER).clear  # what it keeps in the group is no drift
-
-
-def test_a_second_roll_has_nothing_to_do(world: World) -> None:
-    world.roll()
     assert world.roll() == []
     assert "every member is as its template says" in world.told[-1]
 
@@ -110,6 +106,7 @@ def test_it_stops_at_the_first_bad_one_and_names_it_and_the_others_serve_on(worl
         world.roll()
 
 
+@pytest.mark.long
 def test_one_that_stopped_is_resumed(world: World) -> None:
     world.fails = True
     with pytest.raises(PrimetimeError, match="roll stopped"):
@@ -141,6 +138,7 @@ def test_one_that_stopped_half_way_is_put_back(world: World) -> None:
     assert images == {EVENING.image}
 
 
+@pytest.mark.long
 def test_a_roll_that_was_done_is_put_back(world: World) -> None:
     world.roll()
     world.roll(back=True)
@@ -158,6 +156,7 @@ def test_what_is_declared_is_applied_first(world: World) -> None:
         world.roll(edited)
 
 
+@pytest.mark.long
 def test_one_that_does_not_drain_stops_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("primetime.cloud.roll.GOES_S", -1.0)
     world.drains = False
@@ -166,6 +165,7 @@ def test_one_that_does_not_drain_stops_it(world: World, monkeypatch: pytest.Monk
     assert len(world.serving()) == 2
 
 
+@pytest.mark.long
 def test_a_group_that_may_not_have_one_more_is_replaced_too(world: World) -> None:
     small = parse(CHANGED.replace("max: 12", "max: 2"), "evening.yml")
     machines.up(world.services, small, quiet, wait=False)
@@ -184,6 +184,7 @@ def test_a_show_keeps_it_away_and_so_does_a_freeze(world: World) -> None:
     assert set(world.serving().values()) == {"2"}
 
 
+@pytest.mark.long
 def test_a_show_that_begins_meanwhile_ends_it_and_it_goes_on_afterwards(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
