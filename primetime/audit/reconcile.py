@@ -5,8 +5,8 @@ counts must be those of everything in HBase, less what Redis will count once the
 positions, read from the spools, whose identities it has not seen. Setting them right is a transaction for each thousand
 votes, and a last one for everything else, all void when the fence fell meanwhile. Called by `ledger reconcile`.
 
-Votes are as many as users, and are on disk meanwhile (ballots.py); what is in memory grows with what Redis has yet to
-count, and with seconds, types and choices.
+Votes are as many as users, and are on disk meanwhile (ballots.py), as is what comes while HBase is read (undecided.py).
+What is in memory grows with seconds, types and choices, and with what Redis has yet to count, by 12 bytes an event.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ import redis
 
 from primetime.audit.ballots import Ballots, Vote
 from primetime.audit.collectors import Surveyed
+from primetime.audit.parts import Parts
 from primetime.audit.recount import Counts, recount
+from primetime.audit.undecided import Event, Pending, Undecided
 from primetime.errors import PrimetimeError
 from primetime.hbase import Hbase
 from primetime.shipper.counting import BUCKET_BITS
-from primetime.shipper.feed import POSITION, QUARTER_MS
+from primetime.shipper.feed import POSITION
 from primetime.shipper.ledger import LOST, OPEN, Row, everything
 from primetime.shipper.spool import SegmentId
 
@@ -103,7 +105,8 @@ def reconcile(
     progress: Callable[[str], None],
 ) -> Reconciled:
     """Compare `shows`; with `apply` set Redis right. `whole`: these are all shows there are, so gaps are closed too."""
-    with _fence(client) as token, Ballots() as ballots:
+    with _fence(client) as token, Parts() as by_user, Parts() as by_identity:
+        ballots, undecided = Ballots(by_user), Undecided(by_identity)
         found = Reconciled(list(shows))
         positions = _positions(client)
         spools = collectors.survey({})
@@ -111,15 +114,14 @@ def reconcile(
         positions |= found.positions
         _wait_for_hbase(hbase, {source: positions.get(source, "") for source in _last(spools)}, progress)
         since_ms = min((spool.at_ms for spool in spools), default=NEVER_MS)
-        pending = _first(collectors.pending(positions))
-        counted = []
+        pending = Pending(collectors.pending(positions))
+        counted = {}
         for show in shows:
             progress(f"counting {show} in HBase")
-            counted.append(recount(hbase, show, pending, since_ms, ballots))
-        pending = _first(collectors.pending(positions))  # with what came while HBase was read
+            counted[show] = recount(hbase, show, pending, since_ms, ballots, undecided)
+        _decide(client, counted, Pending(collectors.pending(positions)), undecided)  # with what came meanwhile
         changes: dict[str, Change] = {}
-        for counts in counted:
-            _decide(client, counts, pending)
+        for counts in counted.values():
             changes |= _compare(client, counts.keys(), {f"count:{counts.show}", f"total:{counts.show}"})
         progress("comparing votes")
         tallies = _tallies_in(client, shows)
@@ -218,32 +220,33 @@ def _behind(rows: Mapping[SegmentId, Row], positions: Mapping[str, str]) -> list
     return behind
 
 
-def _first(pending: Iterable[tuple[bytes, int]]) -> dict[bytes, int]:
-    """Digest → the quarter of an hour in which it was first received."""
-    found: dict[bytes, int] = {}
-    for digest, received_ms in pending:
-        found.setdefault(digest, received_ms // QUARTER_MS)
-    return found
-
-
-def _decide(client: redis.Redis, counts: Counts, pending: Mapping[bytes, int]) -> None:
+def _decide(client: redis.Redis, counted: Mapping[str, Counts], pending: Pending, undecided: Undecided) -> None:
     """Count those undecided events that are behind no position, or that Redis has seen: they are counted already."""
-    for digest, event in counts.undecided.items():
-        if digest not in pending:
-            counts.add(event)
-    digests = [digest for digest in counts.undecided if digest in pending]
-    for start in range(0, len(digests), _CHUNK):
-        some = digests[start : start + _CHUNK]
-        pipe = client.pipeline(transaction=False)
-        for digest in some:
-            identity = int.from_bytes(digest)
-            bucket, member = identity & ((1 << BUCKET_BITS) - 1), str(identity >> BUCKET_BITS)
-            for quarter in (pending[digest] - 1, pending[digest], pending[digest] + 1):
-                pipe.sismember(f"seen:{quarter}:{bucket}", member)
-        answers = pipe.execute()
-        for place, digest in enumerate(some):
-            if any(answers[3 * place : 3 * place + 3]):
-                counts.add(counts.undecided[digest])
+    for events in undecided:
+        behind: list[tuple[Event, int]] = []
+        for event in events:
+            quarter = pending.quarter(event.digest)
+            if quarter is None:
+                counted[event.show].add(event.event)
+            else:
+                behind.append((event, quarter))
+        for start in range(0, len(behind), _CHUNK):
+            for event in _seen(client, behind[start : start + _CHUNK]):
+                counted[event.show].add(event.event)
+
+
+def _seen(client: redis.Redis, events: Sequence[tuple[Event, int]]) -> Iterator[Event]:
+    """Those of which Redis still knows that it has counted them."""
+    pipe = client.pipeline(transaction=False)
+    for event, quarter in events:
+        identity = int.from_bytes(event.digest)
+        bucket, member = identity & ((1 << BUCKET_BITS) - 1), str(identity >> BUCKET_BITS)
+        for near in (quarter - 1, quarter, quarter + 1):
+            pipe.sismember(f"seen:{near}:{bucket}", member)
+    answers = pipe.execute()
+    for place, (event, _) in enumerate(events):
+        if any(answers[3 * place : 3 * place + 3]):
+            yield event
 
 
 def _tallies_in(client: redis.Redis, shows: Iterable[str]) -> set[str]:

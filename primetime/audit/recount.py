@@ -7,6 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 
 from primetime.audit.ballots import Ballots
+from primetime.audit.undecided import Undecided
 from primetime.event import DIGEST_LENGTH, MAX_POS_MS, SALTS, row_prefix
 from primetime.hbase import Hbase
 from primetime.shipper.counting import vote_of
@@ -20,7 +21,6 @@ class Counts:
     show: str
     ballots: Ballots
     events: Counter[str] = field(default_factory=Counter)
-    undecided: dict[bytes, bytes] = field(default_factory=dict)  # digest → event
 
     def add(self, event: bytes) -> None:
         selected = select(event)
@@ -40,7 +40,9 @@ class Counts:
         return found
 
 
-def recount(hbase: Hbase, show: str, pending: Container[bytes], since_ms: int, ballots: Ballots) -> Counts:
+def recount(
+    hbase: Hbase, show: str, pending: Container[bytes], since_ms: int, ballots: Ballots, undecided: Undecided
+) -> Counts:
     """Count a show anew. Events in `pending` (digests), and those received from `since_ms` on, are left `undecided`:
     Redis may have yet to count them."""
     counts = Counts(show, ballots)
@@ -50,7 +52,7 @@ def recount(hbase: Hbase, show: str, pending: Container[bytes], since_ms: int, b
         for _, qualifier, event, received_ms in hbase.scan("events", start, stop):
             identity = qualifier[-DIGEST_LENGTH:]
             if identity in pending or received_ms >= since_ms:
-                counts.undecided[identity] = event
+                undecided.keep(show, identity, event)
             else:
                 counts.add(event)
     return counts
