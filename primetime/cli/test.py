@@ -6,6 +6,7 @@ import argparse
 import secrets
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -102,25 +103,30 @@ def _checks(console: Console) -> int:
 def _groups(arguments: argparse.Namespace, console: Console) -> int:
     wanted = arguments.group or list(GROUPS)
     options = _options(arguments)
-    hosts = [name for name in GROUPS if name in wanted and name not in LOCAL]
     codes = {}
     if "unit" in wanted:
         # they share nothing and wait for nothing: as many at a time as there are cores
         words = [*options, *_report(arguments, "unit"), "-n", "auto", "tests/unit"]
         codes["unit"] = _pytest(words, ALONE).returncode
-    with ThreadPoolExecutor(1) as beside:
-        if "wire" in wanted:
-            # a file's tests share its servers; they wait more than they compute, and so do those of hosts
-            words = [*options, *_report(arguments, "wire"), "-n", "4", "--dist", "loadfile", "tests/wire"]
-            wire = beside.submit(_pytest, words, ALONE, subprocess.PIPE if hosts else None)
-        if hosts:
-            # in one process, which shares the demo's cluster
-            words = [*options, *_report(arguments, "-".join(hosts)), *(f"tests/{name}" for name in hosts)]
-            codes[", ".join(hosts)] = _pytest(words).returncode
-        if "wire" in wanted:
-            done = wire.result()
-            print(done.stdout or "", end="", flush=True)
-            codes["wire"] = done.returncode
+    lanes = _lanes(wanted, together=not arguments.all)
+    with ThreadPoolExecutor(max(1, len(lanes))) as beside:
+        running = {}
+        for place, lane in enumerate(lanes):
+            words = [*options, *_report(arguments, "-".join(lane)), *(f"tests/{name}" for name in lane)]
+            if lane == ("wire",):
+                # a file's tests share its servers; they wait more than they compute, and so do those of hosts
+                words += ["-n", "4", "--dist", "loadfile"]
+            running[", ".join(lane)] = beside.submit(
+                _pytest, words, ALONE if lane == ("wire",) else (), subprocess.PIPE if place else None
+            )
+        try:
+            for names, pytest in running.items():
+                done = pytest.result()
+                print(done.stdout or "", end="", flush=True)
+                codes[names] = done.returncode
+        except KeyboardInterrupt:
+            children.interrupt()  # who was told alone tells them, so that each takes its hosts away
+            raise
     for names, code in codes.items():
         if code == NOTHING_CHOSEN and not arguments.all:
             console.say(f"all tests of {names} take long, so none was run: --all runs them")
@@ -128,6 +134,17 @@ def _groups(arguments: argparse.Namespace, console: Console) -> int:
         elif code:  # said last: pytest's own words may be a screen of others' away
             console.complain(f"primetime: tests failed in {names}: see above (pytest ended with {code})")
     return max(codes.values())
+
+
+def _lanes(wanted: Sequence[str], together: bool) -> list[tuple[str, ...]]:
+    """What runs at a time, each in a process of its own: what shares the demo's cluster, hosts alone, and servers here.
+
+    The first one's output is seen as it comes. With --all, whose results are measured, hosts of one kind at a time.
+    """
+    alone = [name for name in wanted if name == "machine"]
+    sharing = [name for name in GROUPS if name in wanted and name not in (*LOCAL, *alone)]
+    hosts = [tuple(sharing), tuple(alone)] if together else [tuple([*alone, *sharing])]
+    return [lane for lane in (*hosts, tuple(name for name in wanted if name == "wire")) if lane]
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:

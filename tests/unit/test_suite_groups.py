@@ -27,3 +27,19 @@ def test_a_second_suite_is_told_of_the_first_and_touches_nothing(
     nothing_asked = argparse.Namespace(list_groups=False, checks=False)
     with lock.held(tmp_path / "at-work", "test"), pytest.raises(PrimetimeError, match=r"`test` \(pid \d+, since "):
         suite.run(nothing_asked, Console())
+
+
+def test_hosts_that_share_a_cluster_run_beside_hosts_alone_and_beside_servers() -> None:
+    shared, alone, servers = suite._lanes(list(GROUPS), together=True)
+    assert (alone, servers) == (("machine",), ("wire",))
+    assert {*shared, *alone, *servers, "unit"} == set(GROUPS)
+
+
+def test_with_all_hosts_of_one_kind_at_a_time_so_that_what_is_measured_is_comparable() -> None:
+    hosts, servers = suite._lanes(list(GROUPS), together=False)
+    assert ({*hosts, "unit"}, servers) == (set(GROUPS) - {"wire"}, ("wire",))
+
+
+def test_one_group_is_one_lane_and_units_are_none() -> None:
+    assert suite._lanes(["cluster"], together=True) == [("cluster",)]
+    assert suite._lanes(["unit"], together=True) == []
