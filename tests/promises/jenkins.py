@@ -1,5 +1,7 @@
 """How the promises of Jenkins are broken."""
 
+import shlex
+
 from tests.promises.breaking import CONVERGED, NO_FILTER, Break, changed, commanded, mode, overridden, stopped
 
 FOLDER, PROXY = "/etc/primetime/jenkins", "/etc/primetime/jenkins-proxy"
@@ -60,8 +62,9 @@ BREAKS = {
     "the key of its certificate is the proxy's alone": mode(PEM, "440", "400", MADE, LOADED),
     "nobody else reads its home": mode(HOME, "755", "750", f"jenkins: {CONVERGED}Make Jenkins' home"),
     "it and its proxy run as their own users": overridden(
-        "primetime-jenkins-proxy",
-        "printf '%s\\n' User=root Group=root 'CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_NET_BIND_SERVICE'",
+        "primetime-jenkins",
+        "printf '%s\\n' User=root Group=root CapabilityBoundingSet=CAP_DAC_OVERRIDE",
+        after=f"chown -R jenkins:jenkins {HOME}",
     ),
     "its heap is as given": commanded("primetime-jenkins", "s/-Xmx\\([0-9]*\\)m/-Xmx1\\1m/"),
     "its plugins are those of the lock": changed(
@@ -73,7 +76,7 @@ BREAKS = {
         (f"jenkins: {CONVERGED}Keep Jenkins' backup on time",),
     ),
     "what backs it up is exposed little": overridden(
-        "primetime-jenkins-backup", f"printf '%s\\n' {' '.join(map(repr, NO_FILTER))}"
+        "primetime-jenkins-backup", f"printf '%s\\n' {shlex.join(NO_FILTER)}"
     ),
     "nobody else reads its backups": mode(
         "/var/backups/primetime-jenkins", "755", "700", f"jenkins: {CONVERGED}Make the folder of backups"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import runpy
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,7 @@ from primetime.topology import load
 pytestmark = pytest.mark.long  # pyinfra looks at every operation of every role: three seconds of CPU a release
 
 UNPROVED = [release for release, each in DISTRIBUTIONS.items() if not each.proved]
-ROLES = ["redis", "zookeeper", "collector", "shipper"]
+ROLES = ["redis", "zookeeper", "collector", "shipper", "jenkins"]
 
 
 @dataclass
@@ -73,12 +74,15 @@ def told(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(pyinfra, "is_cli", True)
     jars, bundle = tmp_path / "jars", tmp_path / "shipper-1.tar"
     jars.mkdir()
+    (tmp_path / "jenkins.war").write_bytes(b"war")
+    digest = hashlib.sha256(b"war").hexdigest()
+    settings = {"jenkins_war": f"{tmp_path}/jenkins.war", "jenkins_war_sha256": digest, "jenkins_plugins": ""}
     (jars / "jars.tar").touch()
     bundle.touch()
     monkeypatch.setattr(artifacts, "ensure", lambda groups, image: {"jars": str(jars), "shipper": str(bundle)})
     groups = {"all": {"roles": ROLES, "count": 1, "memory_mb": 1024}}
     content = {"name": "noted", "provider": "nspawn", "image": "bookworm", "shows": ["a"], "partial": True}
-    (tmp_path / "noted.yml").write_text(yaml.safe_dump({**content, "groups": groups}))
+    (tmp_path / "noted.yml").write_text(yaml.safe_dump({**content, "groups": groups, "settings": settings}))
     topology = load(str(tmp_path / "noted.yml"))
     secrets.make_missing(topology)
     inventory = Inventory(
@@ -128,5 +132,8 @@ def test_a_host_is_told_of_every_package_and_unit(told: Told, request: pytest.Fi
     release = request.node.callspec.params["told"]
     java = {"jammy": "openjdk-17-jre-headless", "noble": "default-jre-headless"}[release]
     assert installed(told) >= {"redis-server", "nginx", "libnginx-mod-http-lua", java}
+    assert installed(told) >= {"fontconfig", "openssl"}
+    proxy = next(text for text in told.files.values() if "Description=What speaks TLS before Jenkins" in text)
+    assert "ExecStart=/usr/sbin/nginx -c /etc/primetime/jenkins-proxy/nginx.conf" in proxy
     unit = next(text for text in told.files.values() if "Description=Shipper" in text)
     assert f"ExecStart=/usr/bin/python{DISTRIBUTIONS[release].python} -m primetime.shipper" in unit
