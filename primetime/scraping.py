@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from primetime.inventory import Inventory
     from primetime.topology import NodeSpec
 
-PROBED = {"http": "http", "redis": "redis"}  # an endpoint's protocol → the module that asks in it; else `tcp` connects
+# an endpoint's protocol → the prober's module that asks in it; else `tcp` connects
+PROBED = {"http": "http", "redis": "redis", "tls": "tls"}
 
 
 def jobs(inventory: Inventory) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ LANE = '{job="shipper",node="collector-1",sink="hbase",lane="hbase-%d"}'
 SECRET = '{job="base_exporter",node="redis-1",secret="redis_shipper"}'
 
 
+TLS = '{job="probe",node="jenkins-1",group="jenkins",endpoint="https"}'
 SHOW = {"job": "monitoring_calendar", "node": "watch-1", "show": "quiz"}
 TOO_FEW = "quiz begins within 15 minutes, or is on, and needs 2 collectors: fewer take traffic, as watch-1 sees it."
 
@@ -313,6 +314,16 @@ CASES: dict[str, tuple[Case, ...]] = {
             "10m",
             SHOW,
             TOO_FEW,
+        ),
+    ),
+    "CertificateExpiring": (
+        Case("it lasts another month", {f"probe_ssl_earliest_cert_expiry{TLS}": f"{31 * 86400}x20"}, "3m"),
+        Case(
+            "it lasts ten days",
+            {f"probe_ssl_earliest_cert_expiry{TLS}": f"{10 * 86400}x20"},
+            "3m",
+            {"job": "probe", "node": "jenkins-1", "group": "jenkins", "endpoint": "https"},
+            "The certificate that jenkins on jenkins-1 shows ends in 10 days.",
         ),
     ),
 }

@@ -22,6 +22,18 @@ ALERTS = (
         says="{{ $labels.job }} on {{ $labels.node }} has not told Prometheus anything for a minute.",
     ),
     Alert(
+        name="CertificateExpiring",
+        expression="(probe_ssl_earliest_cert_expiry - time()) / 86400 < $threshold",
+        threshold=21,
+        reason="days: a converge renews what a host has made itself at 30; what others sign can take them two weeks",
+        lasts_s=60,
+        severity="ticket",
+        says=(
+            'The certificate that {{ $labels.group }} on {{ $labels.node }} shows ends in {{ $value | printf "%.0f" }} '
+            "days."
+        ),
+    ),
+    Alert(
         name="EndpointSilent",
         expression="probe_success < $threshold",
         threshold=1,

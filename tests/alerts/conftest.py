@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from tests import hudson
 from tests.alerts.fired import NAMES
 from tests.conftest import Bench
 
@@ -27,7 +30,13 @@ class Told(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", {PORT}), Told).serve_forever()
 """
 SHRUNK = {"SpoolOld": {"threshold": 20}, "DiskFullSoon": {"window_s": 30}, "DeadLettersRising": {"window_s": 60}}
-TOPOLOGY = {
+WATCHING = {
+    "monitoring_webhook": f"http://127.0.0.1:{PORT}/",
+    "monitoring_group_wait_s": 1,
+    "monitoring_scrape_interval_s": 2,
+    "monitoring_alerts": {name: {"lasts_s": 2, **SHRUNK.get(name, {})} for name in sorted(NAMES)},
+}
+TOPOLOGY: dict[str, Any] = {
     "name": "test-alerts",
     "provider": "nspawn",
     "image": "bookworm",
@@ -51,28 +60,55 @@ TOPOLOGY = {
         "watch": {"roles": ["monitoring"], "count": 1, "memory_mb": 256},
     },
     "settings": {
+        **WATCHING,
         "hdfs_namenode_dead_datanode_recheck_ms": 2000,
         "collector_segment_mb": 16,
         "collector_spool_budget_mb": 128,
         "redis_maxmemory_mb": 64,
-        "monitoring_webhook": f"http://127.0.0.1:{PORT}/",
-        "monitoring_group_wait_s": 1,
-        "monitoring_scrape_interval_s": 2,
-        "monitoring_alerts": {name: {"lasts_s": 2, **SHRUNK.get(name, {})} for name in sorted(NAMES)},
     },
 }
 
 
+def signed_topology() -> dict[str, Any]:
+    """What shows a certificate, and what watches that: a topology of its own, since it runs on another release."""
+    groups = {
+        "jenkins": {"roles": ["jenkins"], "count": 1, "memory_mb": 1024},
+        "watch": {"roles": ["monitoring"], "count": 1, "memory_mb": 256},
+    }
+    head = {"name": "test-signed", "provider": "nspawn", "image": hudson.RELEASE, "shows": ["rehearsal"]}
+    return {**head, "partial": True, "groups": groups, "settings": {**WATCHING, **hudson.settings()}}
+
+
 @pytest.fixture(scope="session")
 def watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A host with all that can break and what watches it; `--on` takes one that is up."""
+    """Hosts with nearly all that can break, and what watches them; `--on` takes those that are up."""
+    with _told(request, tmp_path_factory, lambda: TOPOLOGY, lambda bench: bench.run("up", "--yes")) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="session")
+def signed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A host that shows a certificate, and what watches it; `--on` takes those that are up."""
+    with _told(request, tmp_path_factory, signed_topology, hudson.up) as bench:
+        yield bench
+
+
+@contextmanager
+def _told(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    topology: Callable[[], dict[str, Any]],
+    up: Callable[[Bench], object],
+) -> Iterator[Bench]:
+    """A topology's hosts, up and converged, with a receiver of what is told on the monitoring host."""
     running = request.config.getoption("--on")
-    path = Path(running) if running else tmp_path_factory.mktemp("topology") / "test-alerts.yml"
+    content = {} if running else topology()
+    path = Path(running) if running else tmp_path_factory.mktemp("topology") / f"{content['name']}.yml"
     bench = Bench(path)
     try:
         if not running:
-            path.write_text(yaml.safe_dump(TOPOLOGY))
-            bench.run("up", "--yes")
+            path.write_text(yaml.safe_dump(content))
+            up(bench)
             bench.run("converge")
         bench.ssh(WATCH, "systemd-run", "-q", "--unit=told", "python3", "-c", RECEIVER)
         yield bench

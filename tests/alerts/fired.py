@@ -11,9 +11,13 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
+from primetime.inventory import live
 from primetime.paths import home
+from primetime.topology import load
 from tests.alerts import disk, spool
 from tests.conftest import Bench
+from tests.promises.breaking import do
+from tests.promises.jenkins import another_certificate
 
 Step = Callable[[Bench], None]
 
@@ -24,14 +28,16 @@ def nothing(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """`how` breaks it. Then its runbook's commands are run, after what that asks somebody to do by hand; those with the
-    word SEGMENT for each of `segments`. `after` takes away what only the test has made."""
+    """`how` breaks it, on the hosts of `cluster`, a fixture. Then its runbook's commands are run, after what that asks
+    somebody to do by hand; those with the word SEGMENT for each of `segments`. `after` takes away what only the test
+    has made."""
 
     alert: str
     how: Step
     by_hand: Step = nothing
     segments: Callable[[Bench], list[str]] = lambda bench: []
     after: Step = nothing
+    cluster: str = "watched"
 
 
 def stopped(alert: str, service: str, *nodes: str) -> Fault:
@@ -114,6 +120,11 @@ def slip_in_an_unfit_event(bench: Bench) -> None:
         spool.slip_in(bench, Path(folder), b'{"id":"nonsense","show":"rehearsal","pos_ms":1}')
 
 
+def let_a_certificate_run_out(bench: Bench) -> None:
+    name = f"DNS:jenkins-1,IP:{live(load(str(bench.topology))).located['jenkins-1'].address}"
+    do(another_certificate(3, name).how, bench, "jenkins-1")
+
+
 FIRED = (
     stopped("TargetDown", "primetime-base-exporter", "redis-1"),
     stopped("EndpointSilent", "primetime-collector", "collector-1"),
@@ -131,6 +142,7 @@ FIRED = (
     stopped("RegionsUnavailable", "primetime-hbase-regionserver", "store-1"),
     stopped("BlocksUnderReplicated", "primetime-hdfs-datanode", "side-2"),
     stopped("DataNodeDead", "primetime-hdfs-datanode", "side-1"),
+    Fault("CertificateExpiring", let_a_certificate_run_out, cluster="signed"),
     stopped("BlocksMissing", "primetime-hdfs-datanode", "store-1", "side-1", "side-2"),
 )
 NAMES = {fault.alert for fault in FIRED}

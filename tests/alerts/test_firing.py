@@ -68,7 +68,8 @@ def mend(bench: Bench, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("fault", FIRED, ids=lambda fault: f"{fault.alert} {fault.how.__name__}")
-def test_an_alert_arrives_and_its_runbook_ends_it(watched: Bench, fault: Fault) -> None:
+def test_an_alert_arrives_and_its_runbook_ends_it(request: pytest.FixtureRequest, fault: Fault) -> None:
+    watched: Bench = request.getfixturevalue(fault.cluster)
     wait_for(lambda: firing(watched) == {"Watchdog"}, "nothing fires before it", ARRIVES_S)
     watched.ssh(WATCH, "rm", "-f", TOLD)
     try:
