@@ -13,6 +13,7 @@ from roles.hbase.deploy import hbase_master, hbase_regionserver, hbase_tables, h
 from roles.hdfs.deploy import hdfs_datanode, hdfs_namenode
 from roles.jenkins.deploy import jenkins
 from roles.monitoring.deploy import monitoring, monitoring_calendar
+from roles.nagios.deploy import nagios
 from roles.redis.deploy import redis, redis_exporter
 from roles.shipper.deploy import shipper
 from roles.zookeeper.deploy import zookeeper, zookeeper_exporter
@@ -53,5 +54,7 @@ if "monitoring_calendar" in host.groups:
     monitoring_calendar()
 if "monitoring" in host.groups:
     monitoring()
+if "nagios" in host.groups:
+    nagios()
 if "jenkins" in host.groups:
     jenkins()

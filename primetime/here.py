@@ -104,6 +104,11 @@ def probes() -> list[dict[str, Any]]:
     return list(host.data.probes)
 
 
+def checks() -> list[dict[str, Any]]:
+    """On a host of Nagios: what it asks of whom (primetime/scraping.py)."""
+    return list(host.data.checks)
+
+
 def showtimes() -> dict[str, Any]:
     """On a monitoring host: the shows that have a start (primetime/showtimes.py)."""
     return dict(host.data.showtimes)

@@ -63,8 +63,11 @@ class Inventory:
             self.located[node.name].address: self.endpoints(node, self.settings(node)) for node in self.topology.nodes
         }
         members = {group: [host["address"] for host in hosts] for group, hosts in self.cluster.items()}
-        coming = {group: [network] for group, network in self.coming.items()}
-        return flows(exposed, {**members, **coming}, self.controllers)
+        members |= {group: [network] for group, network in self.coming.items()}
+        for group, cls in known().items():
+            if other := getattr(cls, "reaches_as", ""):
+                members[other] = [*members.get(other, ()), *members.get(group, ())]
+        return flows(exposed, members, self.controllers)
 
     def settings(self, node: NodeSpec) -> dict[str, Any]:
         """Every override that holds on a host: group_data, then the topology's own."""
@@ -99,11 +102,14 @@ class Inventory:
         }
 
     def _watched(self, node: NodeSpec) -> dict[str, Any]:
-        """What only a monitoring host has to know of all others."""
-        if "monitoring" not in node.groups:
-            return {}
-        probes = scraping.probes(self, self.located[node.name].address)
-        return {"scrapes": scraping.jobs(self), "probes": probes, "showtimes": showtimes(self.topology)}
+        """What only a host that watches has to know of all others."""
+        address, found = self.located[node.name].address, dict[str, Any]()
+        if "monitoring" in node.groups:
+            found |= {"scrapes": scraping.jobs(self), "probes": scraping.probes(self, address)}
+            found |= {"showtimes": showtimes(self.topology)}
+        if "nagios" in node.groups:
+            found |= {"checks": scraping.checks(self, address)}
+        return found
 
     def endpoints(self, node: NodeSpec, data: Mapping[str, Any]) -> list[tuple[str, Endpoint]]:
         """(inventory group, endpoint) of everything that one host exposes."""

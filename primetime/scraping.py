@@ -1,6 +1,6 @@
-"""What Prometheus is to look at: derived from every `Endpoint`, as its file_sd takes it.
+"""What Prometheus is to look at: derived from every `Endpoint`, as its file_sd takes it; and what Nagios checks.
 
-Called by `status --json`, and by the inventory for the monitoring role, which writes it down as it stands.
+Called by `status --json`, and by the inventory for the roles monitoring and nagios, which write it down as it stands.
 https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from primetime.endpoints import Endpoint
+from primetime.needs import label
 
 if TYPE_CHECKING:
     from primetime.inventory import Inventory
@@ -39,12 +40,9 @@ def probes(inventory: Inventory, source: str) -> list[dict[str, Any]]:
 
     What serves metrics is known to answer by that alone; what is closed to the monitoring host is left to who uses it.
     """
-    open_to = {
-        (flow.address, flow.port) for flow in inventory.flows if flow.transport == "tcp" and flow.open_to(source)
-    }
     return [
         {
-            "targets": [f"{address}:{endpoint.port}"],
+            "targets": [f"{inventory.located[node.name].address}:{endpoint.port}"],
             "labels": {
                 "group": group,
                 "node": node.name,
@@ -52,11 +50,36 @@ def probes(inventory: Inventory, source: str) -> list[dict[str, Any]]:
                 "__param_module": PROBED.get(endpoint.protocol, "tcp"),
             },
         }
-        for node, group, endpoint in _endpoints(inventory)
+        for node, group, endpoint in _reached(inventory, source)
         if not endpoint.scrape
-        and not endpoint.leader_only
-        and ((address := inventory.located[node.name].address), endpoint.port) in open_to
     ]
+
+
+def checks(inventory: Inventory, source: str) -> list[dict[str, Any]]:
+    """One entry for each endpoint that `source`, an address, may open a connection to: {"node", "service", "port",
+    "asked"}. `asked` is the check_command of Nagios; what serves metrics is asked for them.
+    """
+    return [
+        {
+            "node": node.name,
+            "service": f"{label(group)} {endpoint.name}",
+            "port": endpoint.port,
+            "asked": f"metrics!{endpoint.port}!{endpoint.scrape}"
+            if endpoint.scrape
+            else f"{PROBED.get(endpoint.protocol, 'tcp')}!{endpoint.port}",
+        }
+        for node, group, endpoint in _reached(inventory, source)
+    ]
+
+
+def _reached(inventory: Inventory, source: str) -> Iterator[tuple[NodeSpec, str, Endpoint]]:
+    """What `source` may open a connection to; of what one host at a time listens on nobody can say which."""
+    open_to = {
+        (flow.address, flow.port) for flow in inventory.flows if flow.transport == "tcp" and flow.open_to(source)
+    }
+    for node, group, endpoint in _endpoints(inventory):
+        if not endpoint.leader_only and (inventory.located[node.name].address, endpoint.port) in open_to:
+            yield node, group, endpoint
 
 
 def _endpoints(inventory: Inventory) -> Iterator[tuple[NodeSpec, str, Endpoint]]:

@@ -9,6 +9,7 @@ HOSTS: dict[str, tuple[list[str], int]] = {
     "base": (["base"], 256),
     "redis": (["redis"], 256),
     "monitoring": (["monitoring", "redis"], 320),  # with the exporters of both
+    "nagios": (["nagios", "redis"], 256),
     "collector": (["collector"], 512),
     "shipper": (["shipper"], 384),
     "balancer": (["collector", "balancer"], 512),  # without a collector it has nothing to pass on to

@@ -5,11 +5,12 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, systemd
 from pyinfra.operations.util import any_changed
 
-from primetime import here
+from primetime import certificate, here
 from primetime.operations import rendered, secret_file, system_user, unpack_tar
+from primetime.passwords import hashed
 from primetime.pending import load_due, reload_due, restart_due
 from roles.java.deploy import WAIT_FOR
-from roles.jenkins import accounts, certificate, repository
+from roles.jenkins import accounts, repository
 from roles.jenkins.brought import local
 from roles.jenkins.jobs import JOBS
 from roles.jenkins.plugins import locked, plugins_in, version
@@ -93,7 +94,7 @@ def _runs(settings: Jenkins) -> str:
 
 
 def _hash(user: str) -> str:
-    return accounts.hashed(here.secret(f"jenkins_{user}").text, user, here.secret("jenkins_salt").text)
+    return hashed(here.secret(f"jenkins_{user}").text, user, here.secret("jenkins_salt").text)
 
 
 def flags(settings: Jenkins) -> list[str]:

@@ -6,7 +6,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from roles.jenkins.accounts import MATRIX, hashed
+from primetime.passwords import hashed
+from roles.jenkins.accounts import MATRIX
 from roles.jenkins.plugins import locked, look, sums
 from roles.jenkins.settings import Jenkins
 

@@ -12,12 +12,13 @@ import bcrypt
 import pytest
 import yaml
 
+from primetime import certificate
 from primetime.errors import PrimetimeError, UsageError
 from primetime.operations import rendered
+from primetime.passwords import hashed
 from primetime.paths import REPO
 from primetime.secrets.value import Value
-from roles.jenkins import certificate
-from roles.jenkins.accounts import MATRIX, hashed
+from roles.jenkins.accounts import MATRIX
 from roles.jenkins.brought import local
 from roles.jenkins.jobs import JOBS
 from roles.jenkins.settings import Jenkins

@@ -4,7 +4,7 @@ import pytest
 
 from primetime.inventory import Inventory, Located
 from primetime.paths import REPO
-from primetime.scraping import jobs, probes
+from primetime.scraping import checks, jobs, probes
 from primetime.settings import exposes, known
 from primetime.topology import parse
 
@@ -62,3 +62,48 @@ def test_nobody_is_watched_where_nobody_watches() -> None:
     groups = "groups:\n  cache: {roles: [redis], count: 1, memory_mb: 256}\n"
     alone = parse(f"name: a\nprovider: nspawn\nimage: bookworm\nshows: [s]\n{groups}", "t.yml")
     assert alone.nodes[0].groups == ("base", "redis")
+
+
+NAGIOS = """
+name: a
+provider: nspawn
+image: bookworm
+shows: [s]
+partial: true
+groups:
+  watch: {roles: [WATCHERS], count: 1, memory_mb: 256}
+  cache: {roles: [redis], count: 1, memory_mb: 256}
+  store: {roles: [hdfs/namenode], count: 1, memory_mb: 512}
+"""
+
+
+def asked_by_nagios(watchers: str) -> dict[tuple[str, str], str]:
+    topology = parse(NAGIOS.replace("WATCHERS", watchers), "t.yml")
+    located = {node.name: Located(f"10.0.0.{n}", "", "", "") for n, node in enumerate(topology.nodes, 2)}
+    inventory = Inventory(topology, located, "10.0.0.0/24", ("10.0.0.1",))
+    [data] = [inventory.data(node) for node in topology.nodes if "nagios" in node.groups]
+    assert data["checks"] == checks(inventory, data["address"])
+    return {(check["node"], check["service"]): check["asked"] for check in data["checks"]}
+
+
+def test_nagios_asks_what_is_open_to_monitoring_in_its_own_language() -> None:
+    assert asked_by_nagios("nagios") == {
+        ("watch-1", "nagios https"): "tcp!8443",
+        ("cache-1", "redis redis"): "redis!6379",
+        ("store-1", "hdfs/namenode http"): "metrics!9870!/prom",
+    }
+
+
+def test_nagios_beside_monitoring_asks_what_it_brings_too_and_nothing_of_its_own_host_alone() -> None:
+    asked = asked_by_nagios("monitoring, nagios")
+    assert asked["cache-1", "base/exporter http"] == "metrics!9100!/metrics"
+    assert [service for _, service in asked if service.startswith("monitoring ")] == []
+    assert asked_by_nagios("nagios").items() <= asked.items()
+
+
+def test_nothing_but_nagios_own_host_is_let_in_for_it() -> None:
+    topology = parse(NAGIOS.replace("WATCHERS", "nagios"), "t.yml")
+    located = {node.name: Located(f"10.0.0.{n}", "", "", "") for n, node in enumerate(topology.nodes, 2)}
+    inventory = Inventory(topology, located, "10.0.0.0/24", ("10.0.0.1",))
+    [redis] = [flow for flow in inventory.flows if flow.name == "redis redis"]
+    assert redis.sources == ("10.0.0.1", located["watch-1"].address)

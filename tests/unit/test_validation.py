@@ -75,7 +75,7 @@ def test_what_there_is_not_is_answered_in_a_sentence(
     [
         (
             ["roles/redis/deploy.py"],
-            ["redis", "monitoring", "shipper", "guard"],
+            ["redis", "monitoring", "nagios", "shipper", "guard"],
         ),  # one stands beside it, the other reads where it listens
         (["templates/collector/nginx.conf.j2"], ["collector", "shipper", "balancer", "guard"]),
         (["roles/java/deploy.py"], ["shipper", "guard", "zookeeper", "hdfs", "jenkins", "hbase"]),

@@ -1,4 +1,7 @@
-"""The certificate that the proxy shows: given by the secret store, or made by the host and signed by nobody else."""
+"""The certificate that a page shows: given by the secret store, or made by its host and signed by nobody else.
+
+Called by the roles that speak TLS.
+"""
 
 from __future__ import annotations
 
