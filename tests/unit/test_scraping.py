@@ -1,10 +1,12 @@
 """Prometheus is told of every endpoint that serves metrics, and of no other; what is silent is asked from outside."""
 
+import re
+
 import pytest
 
 from primetime.inventory import Inventory, Located
 from primetime.paths import REPO
-from primetime.scraping import checks, jobs, probes
+from primetime.scraping import PROBED, checks, jobs, probes
 from primetime.settings import exposes, known
 from primetime.topology import parse
 
@@ -88,10 +90,16 @@ def asked_by_nagios(watchers: str) -> dict[tuple[str, str], str]:
 
 def test_nagios_asks_what_is_open_to_monitoring_in_its_own_language() -> None:
     assert asked_by_nagios("nagios") == {
-        ("watch-1", "nagios https"): "tcp!8443",
+        ("watch-1", "nagios https"): "tls!8443",
         ("cache-1", "redis redis"): "redis!6379",
         ("store-1", "hdfs/namenode http"): "metrics!9870!/prom",
     }
+
+
+def test_nagios_speaks_every_language_that_a_prober_asks_in() -> None:
+    text = (REPO / "templates" / "nagios" / "objects.cfg.j2").read_text()
+    commands = set(re.findall(r"command_name  (\w+)", text))
+    assert {"tcp", "metrics", *PROBED.values()} <= commands
 
 
 def test_nagios_beside_monitoring_asks_what_it_brings_too_and_nothing_of_its_own_host_alone() -> None:
