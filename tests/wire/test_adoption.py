@@ -132,6 +132,27 @@ def test_of_two_guards_one_takes_it(zone: Zone) -> None:
     assert [each.shipped for each in hosts].count([orphan]) == 1
 
 
+class Stale(Volumes):
+    """What a guard works with that looked before another one acted."""
+
+    def list_volumes(self, tags: Mapping[str, str], zone: str = "") -> list[Volume]:
+        if not hasattr(self, "seen"):
+            self.seen = super().list_volumes(tags, zone)
+        return self.seen
+
+
+def test_of_two_that_looked_at_the_same_moment_one_is_refused_and_goes_on(zone: Zone) -> None:
+    first, second = zone.host(), zone.host()
+    orphan, stale = zone.volume(), Stale(zone.ec2.connection)
+    late = Adoption(second.id, ZONE, TAGS, lambda: stale, second.desk, lambda: zone.now, patience_s=0)
+    late.step(going=True)
+    zone.hosts = [first]
+    zone.pass_by(ORPHAN_S + LOOK_EVERY_S, works=False)
+    zone.now += LOOK_EVERY_S
+    assert late.step(going=False) == []
+    assert zone.volumes()[orphan].instance == first.id
+
+
 def test_a_holder_that_dies_too_leaves_it_to_the_next(zone: Zone) -> None:
     first, orphan = zone.host(), zone.volume()
     zone.pass_by(ORPHAN_S + 2 * LOOK_EVERY_S, works=False)
@@ -146,7 +167,7 @@ def test_a_holder_that_dies_too_leaves_it_to_the_next(zone: Zone) -> None:
 def test_what_cannot_be_shipped_is_marked_with_the_reason_let_go_and_not_taken_again(zone: Zone) -> None:
     host, orphan = zone.host(), zone.volume()
     host.answer = "cannot be shipped: " + "segment, " * 40
-    zone.pass_by(ORPHAN_S + 20 * LOOK_EVERY_S)
+    assert zone.pass_by(ORPHAN_S + 20 * LOOK_EVERY_S) == [Act.ATTACH, Act.ASK, Act.KEEP, Act.DETACH]
     kept = zone.volumes()[orphan]
     assert (host.shipped, kept.state, SHIPPED in kept.tags) == ([orphan], "available", False)
     assert kept.tags[KEPT].startswith("cannot be shipped: segment, ") and len(kept.tags[KEPT]) <= 256
