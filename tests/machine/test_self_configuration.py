@@ -205,6 +205,7 @@ def stored_at(cluster: Cluster, instance: str) -> Iterator[GatewayServer]:
     node, region = cluster.aws.hosts[instance], gateway.regionserver.port
     ways = [f"{HbaseThrift.port}:127.0.0.1:{gateway.port}", f"{region}:127.0.0.1:{region}"]
     words = [word for way in ways for word in ("-R", f"127.0.0.1:{way}")]
+    words += ["-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes"]  # a shared connection would keep the ways
     through = subprocess.Popen(["ssh", "-F", node.extra["ssh_config"], "-N", *words, node.name])
     try:
         yield gateway
