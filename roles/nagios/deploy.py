@@ -52,7 +52,7 @@ def _daemon(settings: Nagios) -> None:
         dest=OBJECTS,
         mode="644",
         nagios=settings,
-        user=USER,
+        account=USER,
         nodes=[
             (peer, next((each for each in checks if each["node"] == peer.name), None)) for peer in here.peers("base")
         ],
@@ -99,7 +99,7 @@ def _page(settings: Nagios) -> None:
         dest=f"{WEB}/cgi.cfg",
         mode="644",
         config=CONFIG,
-        user=USER,
+        account=USER,
     )
     config = files.template(
         name="Write lighttpd.conf",
@@ -123,6 +123,6 @@ def _page(settings: Nagios) -> None:
         new="configuration",
         reads=WEB,
         config=f"{WEB}/lighttpd.conf",
-        user=WEB_USER,
+        account=WEB_USER,
         within=here.network(),
     )

@@ -32,7 +32,7 @@ from primetime.topology import load
 pytestmark = pytest.mark.long  # pyinfra looks at every operation of every role: three seconds of CPU a release
 
 UNPROVED = [release for release, each in DISTRIBUTIONS.items() if not each.proved]
-ROLES = ["redis", "zookeeper", "collector", "shipper", "jenkins"]
+ROLES = ["redis", "zookeeper", "collector", "shipper", "jenkins", "nagios", "collectd/receiver"]
 
 
 @dataclass
@@ -80,7 +80,7 @@ def told(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     (jars / "jars.tar").touch()
     bundle.touch()
     monkeypatch.setattr(artifacts, "ensure", lambda groups, image: {"jars": str(jars), "shipper": str(bundle)})
-    groups = {"all": {"roles": ROLES, "count": 1, "memory_mb": 1024}}
+    groups = {"all": {"roles": ROLES, "count": 1, "memory_mb": 1280}}
     content = {"name": "noted", "provider": "nspawn", "image": "bookworm", "shows": ["a"], "partial": True}
     (tmp_path / "noted.yml").write_text(yaml.safe_dump({**content, "groups": groups, "settings": settings}))
     topology = load(str(tmp_path / "noted.yml"))
@@ -133,6 +133,7 @@ def test_a_host_is_told_of_every_package_and_unit(told: Told, request: pytest.Fi
     java = {"jammy": "openjdk-17-jre-headless", "noble": "default-jre-headless"}[release]
     assert installed(told) >= {"redis-server", "nginx", "libnginx-mod-http-lua", java}
     assert installed(told) >= {"fontconfig", "openssl"}
+    assert installed(told) >= {"nagios4-core", {"jammy": "librrd8", "noble": "librrd8t64"}[release]}
     proxy = next(text for text in told.files.values() if "Description=What speaks TLS before Jenkins" in text)
     assert "ExecStart=/usr/sbin/nginx -c /etc/primetime/jenkins-proxy/nginx.conf" in proxy
     unit = next(text for text in told.files.values() if "Description=Shipper" in text)
