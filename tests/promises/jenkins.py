@@ -52,7 +52,8 @@ BREAKS = {
     "it answers over tls with its certificate": another_certificate(90, "DNS:stranger"),
     "its certificate lasts another week": another_certificate(3, "DNS:jenkins-1,IP:127.0.0.1"),
     "nobody gets in without an account": security(
-        "s#<permission>hudson.model.Hudson.Read:viewer#<permission>hudson.model.Hudson.Read:anonymous</permission>&#"
+        "s#<permission>hudson.model.Hudson.Read:viewer#<permission>hudson.model.Hudson.Read:anonymous</permission>&#",
+        "jenkins: each account gets in with its password only",  # with a wrong one it is anonymous
     ),
     "each account gets in with its password only": security("s#Hudson.Read:ops#Hudson.Read:nobody#"),
     "only the administrator may change it": security("s#Hudson.Read:ops#Hudson.Administer:ops#"),
