@@ -14,7 +14,9 @@ BREAKS = {
     "it sees what the shipper cannot ship": mode("/run/primetime-shipper", "700", "755"),
     "it may make the collector drain": mode("/run/primetime-collector", "500", "755"),
     "it is heard when it asks for the spool of an instance that is gone": Break(
-        "systemctl stop primetime-adopt.path", "systemctl start primetime-adopt.path"
+        "systemctl stop primetime-adopt.path",
+        "systemctl start primetime-adopt.path",
+        (f"guard: {CONVERGED}Wait for the guard to ask",),
     ),
     "is as converged": changed(
         UNIT,
