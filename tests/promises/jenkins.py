@@ -1,6 +1,7 @@
 """How the promises of Jenkins are broken."""
 
 import shlex
+from dataclasses import replace
 
 from tests.promises.breaking import CONVERGED, NO_FILTER, Break, changed, commanded, mode, overridden, stopped
 
@@ -39,6 +40,9 @@ def security(edit: str, *also: str) -> Break:
     """Restart the stand-in on other rights than it was given."""
     return changed(f"{HOME}/hudson-security.xml", edit, *also, reload="systemctl restart primetime-jenkins")
 
+
+RELOAD = "systemctl reload primetime-jenkins-proxy"
+NONSENSE = changed(f"{PROXY}/nginx.conf", "$ a nonsense", WRITTEN, LOADED)  # it would not be loaded
 
 BREAKS = {
     "primetime-jenkins is running": stopped("jenkins", "primetime-jenkins", *ASKED),
@@ -82,7 +86,7 @@ BREAKS = {
     "nobody else reads its backups": mode(
         "/var/backups/primetime-jenkins", "755", "700", f"jenkins: {CONVERGED}Make the folder of backups"
     ),
-    "the proxy's configuration is valid": changed(f"{PROXY}/nginx.conf", "$ a nonsense", WRITTEN, LOADED),
+    "the proxy's configuration is valid": replace(NONSENSE, mend=f"{NONSENSE.mend} && {RELOAD}"),
     "the distribution's units stay off": Break(
         "rm /etc/systemd/system/nginx.service && systemctl daemon-reload",
         "ln -s /dev/null /etc/systemd/system/nginx.service && systemctl daemon-reload",
