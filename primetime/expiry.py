@@ -88,7 +88,8 @@ def words(at_s: float, now_s: float) -> str:
 def wait(name: str, at_s: float) -> bool:
     """Hold the file until the moment has come; False when the file went before."""
     path, at_s = file(name), max(at_s, time.time() + SEEN_S)
-    with lock.held(path, f"expires {time.strftime('%H:%M', time.localtime(at_s))}") as held:
+    # whoever looks whether it is held holds it for a moment
+    with lock.held(path, f"expires {time.strftime('%H:%M', time.localtime(at_s))}", BEGINS_S) as held:
         told = {"pid": os.getpid(), "command": "expiry", "since": time.time(), "at_s": at_s}
         os.truncate(held, 0)
         os.pwrite(held, json.dumps(told).encode(), 0)

@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     doctor.require(topology, arguments.topology, "demo")
     with driver_for(topology).ex_lock("demo"):
         code, result = _everything(topology, arguments, console)
-        if arguments.expires:
-            expiry.end(topology.name)
         if lasts_s is not None:
             expiry.begin(topology, time.time() + lasts_s)
+        elif arguments.expires:
+            expiry.end(topology.name)
     status.tell_expiry(console, topology.name)
     console.remember("demo")
     console.result({**result, "expires": expiry.of(topology.name), "stages": console.stages})

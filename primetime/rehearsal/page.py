@@ -49,14 +49,19 @@ def page(
 ) -> str:
     """The page as HTML. `per_tenth`: updates answered in each 100 ms; per second when that was not kept. `shipped`:
     seconds since the first byte, and how many were stored by then."""
-    counts, step_s = (per_tenth, 0.1) if per_tenth else (certificate.per_second, 1.0)
     return paper.render(
         __package__,
         "page.html.j2",
         certificate=certificate,
         circumstances=circumstances,
-        curve=curve(counts, step_s, certificate.stored_seconds, shipped),
+        curve=of_burst(certificate, per_tenth, shipped),
     )
+
+
+def of_burst(certificate: Certificate, per_tenth: Sequence[int], shipped: Sequence[tuple[float, int]]) -> Curve:
+    """The drawing of a certified burst; the parameters are those of `page`."""
+    counts, step_s = (per_tenth, 0.1) if per_tenth else (certificate.per_second, 1.0)
+    return curve(counts, step_s, certificate.stored_seconds, shipped)
 
 
 def curve(

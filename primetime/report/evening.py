@@ -17,7 +17,7 @@ from primetime.capacity import Capacity, Crowd, capacity
 from primetime.capacity_figures import FIGURES
 from primetime.errors import PrimetimeError
 from primetime.rehearsal.certificate import Certificate
-from primetime.rehearsal.page import Curve, curve
+from primetime.rehearsal.page import Curve, of_burst
 from primetime.rehearsal.record import Record
 from primetime.report.chart import Chart, chart
 from primetime.report.prometheus import Prometheus, Series, step_s
@@ -133,8 +133,7 @@ def certificates(folder: Path, show: str) -> Iterator[tuple[Path, Certificate]]:
 def rehearsed(folder: Path, certificate: Certificate) -> Rehearsed:
     """A certificate with the curve of its burst."""
     record = Record.load(folder)
-    counts, step = (record.per_tenth, 0.1) if record.per_tenth else (certificate.per_second, 1.0)
-    return Rehearsed(certificate, curve(counts, step, certificate.stored_seconds, record.shipped))
+    return Rehearsed(certificate, of_burst(certificate, record.per_tenth, record.shipped))
 
 
 def watch(evening: Evening, prometheus: Prometheus, scrape_s: float) -> None:
