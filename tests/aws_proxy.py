@@ -35,6 +35,7 @@ class Proxy:
         self.latency_s = 0.0
         self.answers: dict[str, Callable[[dict[str, str]], Answer]] = {}  # of actions that moto does not know
         self.seen: list[tuple[str, str | None]] = []
+        self.slowest_s = 0.0  # that AWS took to answer
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -88,6 +89,7 @@ class Proxy:
         if action in self.answers:
             return *self.answers[action](asked), {}
         assert self.target.hostname
+        began = time.monotonic()
         connection = http.client.HTTPConnection(self.target.hostname, self.target.port, timeout=30)
         try:
             connection.request(request.command, request.path, body, dict(request.headers))
@@ -95,6 +97,7 @@ class Proxy:
             return answer.status, answer.read(), dict(answer.getheaders())
         finally:
             connection.close()
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
 
     def _answer(
         self, request: BaseHTTPRequestHandler, status: int, text: bytes, headers: Mapping[str, str] | None = None

@@ -176,6 +176,7 @@ def test_no_space_is_filled_where_none_is_wanted_or_there_is_no_time(settings: d
         following = server.spool / "w00.next"
         wait_for("the first segment's space", lambda: following.exists() and following.stat().st_size == 2**20)
         assert server.post([event()]).status == 204
+        wait_for("the next segment's space", lambda: following.exists() and following.stat().st_size == 2**20)
         assert written_from_the_start(following) == 0
         assert len(server.stored()) == 1
 
