@@ -22,6 +22,7 @@ from tests.waiting import wait_for
 CERTIFICATE = {"acked": 100_000, "missing": 0, "unanswered": 0, "accept_seconds": 4.81, "stored_seconds": 6.2}
 NODES = [
     Node("collector-1", "collector", "10.0.0.2", ("base", "collector", "shipper")),
+    Node("collector-1", "shipper", "10.0.0.2", ("base", "collector", "shipper")),
     Node("store-1", "hbase", "10.0.0.3", ("base", "hbase", "hbase_regionserver")),
     Node("redis-1", "redis", "10.0.0.4", ("base", "redis")),
 ]
@@ -38,6 +39,7 @@ class Told:
     failing: str = ""
     proof: Proof = field(default_factory=lambda: Proof(sent=10, stored=10, at_ms=1, checked_ms=1))
     nodes: list[Node] = field(default_factory=lambda: list(NODES))
+    each: dict[str, int] = field(default_factory=dict)
     at_ms: int = 0
 
     def readers(self) -> Readers:
@@ -49,7 +51,7 @@ class Told:
         )
 
     def counts(self) -> Counted:
-        return Counted(self.total, self.poll)
+        return Counted(self.total, self.poll, dict(self.each))
 
     def spools(self) -> dict[str, dict[str, Any] | None]:
         self.at_ms += 1000
@@ -92,7 +94,7 @@ class FakeHands:
         self.report: dict[str, Any] = {"checked": 5, "failed": [], "following": []}
 
     def nodes(self, group: str) -> list[str]:
-        return [node.name for node in NODES if group in node.groups]
+        return list(dict.fromkeys(node.name for node in NODES if group in node.groups))
 
     def at_work(self) -> str:
         return self.busy

@@ -44,7 +44,8 @@ class Accepted:
             poll = self._counts.read().poll
         except StageTrouble:
             poll = None
-        return Counted(self._sum.add(known), poll)
+        each = {host: events for (host, _), events in said.items() if events is not None}
+        return Counted(self._sum.add(known), poll, each)
 
 
 class Growing:

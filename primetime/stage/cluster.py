@@ -11,7 +11,7 @@ import select
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ READ_BACK_S = 300
 PLACES = {
     "balancer": ("balancer",),
     "collector": ("collector",),
+    "shipper": ("shipper",),
     "hbase": ("hbase_regionserver", "hbase_master", "hbase_thrift", "hdfs_datanode", "hdfs_namenode", "zookeeper"),
     "redis": ("redis",),
 }
@@ -48,10 +49,12 @@ class StageTrouble(PrimetimeError):
 
 @dataclass(frozen=True)
 class Counted:
-    """Every update that was ever counted, and the poll that people look at."""
+    """Every update that was ever counted, and the poll that people look at. `each`: address → what a collector there
+    says it has accepted; empty where collectors tell no metrics."""
 
     total: int
     poll: Poll | None = None
+    each: Mapping[str, int] = field(default_factory=dict)
 
 
 class Counts:

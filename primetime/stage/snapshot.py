@@ -44,7 +44,8 @@ class Queue:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine. `kind` is its place on the map; `verified`: promises not kept, None when nobody has looked."""
+    """A machine. `kind` is its place on the map; `verified`: promises not kept, None when nobody has looked; `rate`:
+    what a collector accepts a second, None of others and where it does not say."""
 
     name: str
     kind: str
@@ -52,6 +53,7 @@ class Node:
     groups: tuple[str, ...]
     state: str = UP
     verified: tuple[str, ...] | None = None
+    rate: int | None = None
 
 
 @dataclass(frozen=True)

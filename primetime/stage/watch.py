@@ -90,6 +90,8 @@ class Watch:
         self._queues: tuple[Queue, ...] = ()
         self._statuses: Mapping[str, Any] = {}
         self._nodes: tuple[Node, ...] = ()
+        self._each: dict[str, Window] = {}  # by a collector's address
+        self._expiry = Expiry(billing.topology)
         self._proof = Proof()
         self._viewers = 0
         self._changed = threading.Condition()
@@ -144,15 +146,21 @@ class Watch:
                 behind_s=round(behind, 1) if behind > AFTER_TROUBLE_S + COUNTS_S else 0.0,
             ),
             proof=replace(self._proof, waiting=waiting),
-            nodes=tuple(replace(node, verified=verified.get(node.name)) for node in self._nodes),
+            nodes=tuple(
+                replace(node, verified=verified.get(node.name), rate=self._rate(node, now)) for node in self._nodes
+            ),
             queues=self._queues,
             poll=self._poll,
             moments=tuple(self.moments()),
             next=self.script.next(),
-            health={**health(), **removes_itself(self.billing.topology)},
+            health={**health(), **self._expiry.words()},
             cost=self.billing.cost,
             vote_at=self.billing.vote_at,
         )
+
+    def _rate(self, node: Node, now: float) -> int | None:
+        window = self._each.get(node.address) if node.kind == "collector" else None
+        return window.rate(now) if window else None
 
     def _loop(self, every_s: float, look: Callable[[], None]) -> None:
         while True:
@@ -175,6 +183,10 @@ class Watch:
             return
         self._counted_s = time.monotonic()
         self._window.add(self._counted_s, counted.total)
+        each = {address: self._each.get(address, Window()) for address in {*self._each, *counted.each}}
+        for address, total in counted.each.items():
+            each[address].add(self._counted_s, total)
+        self._each = each
         self._poll, self._counts_trouble = counted.poll, ""
 
     def _spool(self) -> None:
@@ -196,10 +208,34 @@ class Watch:
             self._changed.wait_for(lambda: self._closing, AFTER_TROUBLE_S)
 
 
-def removes_itself(topology: str) -> dict[str, str]:
-    """When, for the presenter; nothing when it does not."""
-    at_s = expiry.of(topology)
-    return {} if at_s is None else {"removes itself": expiry.words(at_s, time.time())}
+class Expiry:
+    """When a topology's machines remove themselves, for the presenter. Read when its file changes, and once in READ_S:
+    of a process that was killed the file stays."""
+
+    READ_S = 30.0
+
+    def __init__(self, topology: str) -> None:
+        self._topology = topology
+        self._seen: tuple[int, ...] | None = None
+        self._read_s = -self.READ_S
+        self._at_s: float | None = None
+
+    def words(self) -> dict[str, str]:
+        """Nothing when they do not."""
+        seen, now = _version(expiry.file(self._topology)), time.monotonic()
+        if seen != self._seen or (seen and now > self._read_s + self.READ_S):
+            self._at_s = expiry.of(self._topology)
+            self._seen, self._read_s = seen, now
+        return {} if self._at_s is None else {"removes itself": expiry.words(self._at_s, time.time())}
+
+
+def _version(path: Path) -> tuple[int, ...] | None:
+    """What differs when a file was made anew or written to; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def health() -> dict[str, str]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from primetime import expiry
+from primetime.drivers.nspawn import lock
 from primetime.stage.accepted import EVENTS, Growing
 from primetime.stage.cluster import busiest, places, queues
 from primetime.stage.hands import figures_of, grouped
 from primetime.stage.moments import told
 from primetime.stage.snapshot import Poll, Queue
+from primetime.stage.watch import Expiry
 from primetime.topology import load
 from tests.stage import CERTIFICATE
 
@@ -43,7 +52,11 @@ def test_the_poll_is_the_one_with_the_most_votes() -> None:
 
 def test_every_host_of_the_demo_has_a_place_on_the_map() -> None:
     found = {node.name: places(node.groups) for node in load("demo").nodes}
-    assert found == {"collector-1": ["collector"], "store-1": ["hbase"], "redis-1": ["redis"]}
+    assert {name: found[name] for name in ("collector-1", "store-1", "redis-1")} == {
+        "collector-1": ["collector", "shipper"],
+        "store-1": ["hbase"],
+        "redis-1": ["redis"],
+    }
     assert places(("base", "jenkins")) == ["other"]
     assert places(("base", "collector", "redis")) == ["collector", "redis"]
 
@@ -75,3 +88,20 @@ def test_figures_of_a_host_have_names() -> None:
     assert dict(figures_of("0.71\n17662476 24684092\n  23%  31G\n")) == {
         **{"load": "0.71", "memory": "16.8 of 23.5 GiB free", "disk": "23% used, 31G free"},
     }
+
+
+def test_the_expiry_is_read_when_its_file_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reads: list[str] = []
+    real = expiry.of
+    monkeypatch.setattr(expiry, "RUN", tmp_path)
+    monkeypatch.setattr(expiry, "of", lambda name: reads.append(name) or real(name))
+    found = Expiry("a-test")
+    assert (found.words(), reads) == ({}, [])
+    with lock.held(expiry.file("a-test"), "expires") as held:
+        for minutes in (10, 30):
+            told = json.dumps({"at_s": time.time() + minutes * 60})
+            os.truncate(held, 0)
+            os.pwrite(held, told.encode() + b" " * minutes, 0)
+            assert [found.words() for _ in range(3)] == [{"removes itself": f"in {minutes} min"}] * 3
+    assert found.words() == {}
+    assert len(reads) == 3  # two texts, and its end

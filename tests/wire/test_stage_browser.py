@@ -142,10 +142,10 @@ def test_a_refusal_is_told(browser: Any, running: Running) -> None:
 
 def test_everything_is_reached_by_tab_and_a_machine_opens_by_enter(browser: Any, running: Running) -> None:
     open_(browser, running)
-    wait_for(lambda: len(browser.find_elements(By.CSS_SELECTOR, ".host")) == 3, "the map")
+    wait_for(lambda: len(browser.find_elements(By.CSS_SELECTOR, ".host")) == 4, "the map")
     browser.execute_script("document.activeElement.blur()")
     reached = []
-    for _ in range(12):
+    for _ in range(13):
         press_active(browser, Keys.TAB)
         reached.append(browser.execute_script(FOCUSED))
     assert {"collector-1", "store-1", "redis-1", "burst", "kill", "unplug", "open-drawer"} <= set(reached)
@@ -173,10 +173,16 @@ def test_the_layout_holds_at_every_size(browser: Any, told: Told, shared: bool, 
 def holds(browser: Any, running: Running, folder: Path, name: str, scheme: str) -> None:
     open_(browser, running)
     running.told.total, running.told.waiting = 1_000_000, 31_234
-    running.told.nodes = [*NODES[:1], Node("store-1", "hbase", "10.0.0.3", ("base",), "cut"), *NODES[2:]]
+    running.told.nodes = [*NODES[:2], Node("store-1", "hbase", "10.0.0.3", ("base",), "cut"), *NODES[3:]]
     running.hands.hold.set()
     press(browser, "b")
     wait_for(lambda: text(browser, "last") == "1,000,000", "a million")
+    measured(browser, folder, name, scheme)
+    running.hands.hold.clear()
+
+
+def measured(browser: Any, folder: Path, name: str, scheme: str) -> None:
+    """At every size nothing is cut off, nothing lies over anything else, and a large screen needs no scrolling."""
     for width, height in SIZES:
         sized(browser, width, height, scheme)
         browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
@@ -187,7 +193,80 @@ def holds(browser: Any, running: Running, folder: Path, name: str, scheme: str) 
         assert browser.execute_script(CUT_OFF) == []
         if width > 760:
             assert browser.execute_script("return document.documentElement.scrollHeight") <= height
-    running.hands.hold.clear()
+
+
+def collectors(count: int) -> list[Node]:
+    """So many, each with its shipper; the addresses are 10.0.0.20 and following."""
+    return [
+        Node(f"collector-{number + 1}", kind, f"10.0.0.{20 + number}", ("base", "collector", "shipper"))
+        for number in range(count)
+        for kind in ("collector", "shipper")
+    ]
+
+
+FLOWS = """
+return [...document.querySelectorAll("#flows path[data-from]")]
+  .map(({ dataset }) => `${dataset.from} > ${dataset.place} ${dataset.to}`)
+"""
+WIDTHS = """
+return Object.fromEntries([...document.querySelectorAll("#flows path[data-place=collector]")]
+  .map((each) => [each.dataset.to, Number(each.getAttribute("stroke-width"))]))
+"""
+MARKS = "return [...document.querySelectorAll('.host')].map((each) => each.querySelector('.state').textContent)"
+
+
+def test_the_map_draws_the_path_and_a_balancer_only_where_there_is_one(browser: Any, running: Running) -> None:
+    open_(browser, running)
+    shipped = ["collector-1 > shipper collector-1", "collector-1 > hbase store-1", "collector-1 > redis redis-1"]
+    wait_for(lambda: browser.execute_script(FLOWS) == ["phones > collector collector-1", *shipped], "the path")
+    running.told.nodes = [Node("balancer-1", "balancer", "10.0.0.9", ("base", "balancer")), *NODES]
+    through = ["phones > balancer balancer-1", "balancer-1 > collector collector-1"]
+    wait_for(lambda: browser.execute_script(FLOWS) == [*through, *shipped], "the path through the balancer")
+
+
+def test_a_flow_is_as_wide_as_it_is_fast_and_a_shipper_fills_with_what_waits(browser: Any, running: Running) -> None:
+    running.told.nodes = [*collectors(2), *NODES[2:]]
+    running.told.each = {"10.0.0.20": 0, "10.0.0.21": 0}
+    open_(browser, running)
+    wait_for(lambda: len(browser.execute_script(WIDTHS)) == 2, "two collectors")
+    running.told.each = {"10.0.0.20": 16_000, "10.0.0.21": 1_000}
+    running.told.waiting = 25_000
+    fill = "return document.querySelector('[data-node=\"collector-1\"][data-kind=shipper] .queue').style.width"
+    wait_for(lambda: browser.execute_script(fill) == "25%", "a quarter of the goal waits")
+
+    def one_is_wider() -> bool:
+        widths = browser.execute_script(WIDTHS)
+        return bool(widths["collector-1"] > widths["collector-2"] > 2.0)
+
+    wait_for(one_is_wider, "the faster flow is the wider one")
+
+
+def test_each_node_bears_its_verify_result(browser: Any, running: Running) -> None:
+    running.hands.report["failed"] = [{"node": "collector-1", "role": "shipper", "promise": "it is running"}]
+    open_(browser, running)
+    press(browser, "p")
+    wait_for(lambda: browser.execute_script(MARKS) == ["● up ✓", "● up ✕1", "● up ✓", "● up ✓"], "marks of all")
+
+
+def test_a_host_that_no_update_passes_stands_beside_the_path_and_opens(browser: Any, running: Running) -> None:
+    running.told.nodes = [*NODES, Node("monitoring-1", "other", "10.0.0.5", ("base", "monitoring"))]
+    open_(browser, running)
+    wait_for(lambda: len(browser.find_elements(By.CSS_SELECTOR, "[data-kind=other]")) == 1, "it is there")
+    browser.find_element(By.CSS_SELECTOR, "[data-kind=other]").click()
+    wait_for(lambda: "a line" in text(browser, "node-body"), "the end of its log")
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "shared"])
+def test_the_layout_holds_with_a_balancer_three_collectors_and_monitoring(
+    browser: Any, told: Told, shared: bool, tmp_path: Path
+) -> None:
+    audience = Audience(SHOW, [("127.0.0.1", 1)]) if shared else None
+    beside = Node("monitoring-1", "other", "10.0.0.5", ("base", "monitoring"))
+    told.nodes = [Node("balancer-1", "balancer", "10.0.0.9", ("base",)), *collectors(3), *NODES[2:], beside]
+    with stage(told, audience=audience) as running:
+        open_(browser, running)
+        wait_for(lambda: len(browser.find_elements(By.CSS_SELECTOR, ".host")) == len(told.nodes), "all of them")
+        measured(browser, Path(os.environ.get("STAGE_SCREENSHOTS", tmp_path)), f"wide-{shared}", "light")
 
 
 def test_light_and_dark_and_no_motion_for_whoever_wants_none(browser: Any, running: Running) -> None:

@@ -1,11 +1,13 @@
 // The path of an update: places from left to right, hosts in them, flows between them as wide as they are fast.
 
-const ORDER = ["balancer", "collector", "stores", "other"]
+const ORDER = ["balancer", "collector", "shipper", "stores"]
 const STORES = ["hbase", "redis"]
-const NAMES = { hbase: "HBase", redis: "Redis", collector: "collector", balancer: "balancer", other: "" }
+const NAMES = { hbase: "HBase", redis: "Redis", shipper: "shipper" }
 const STATES = { up: "● up", down: "✕ down", cut: "✕ cut" }
 const AWAY = { down: "does not run", cut: "its cable is pulled" }
 const THINNEST = 2, WIDEST = 26
+const LONG = 5 // columns from which on boxes are narrow
+const SOME = 3, MANY = 5 // hosts in a column from which on boxes are lower, and lowest
 
 const number = new Intl.NumberFormat("en-US")
 
@@ -28,23 +30,28 @@ export class PathMap {
   }
 
   build(nodes) {
+    this.hosts = new Map(nodes.map((node) => [key(node.name, node.kind), this.button(node)]))
     const phones = element("div", "phones", element("b", "", "phones"), element("span", "rate", ""))
-    const columns = [element("div", "column", phones)]
+    const beside = nodes.filter((node) => node.kind === "other") // no update passes them
+    const columns = [column([phones, ...beside.map((node) => this.hosts.get(key(node.name, node.kind)))])]
     for (const place of ORDER) {
       const kinds = place === "stores" ? STORES : [place]
       const here = kinds.flatMap((kind) => nodes.filter((node) => node.kind === kind))
-      if (!here.length || place === "other") continue
-      const column = element("div", here.length > 3 ? "column many" : "column", ...here.map((node) => this.button(node)))
-      columns.push(column)
+      if (!here.length) continue
+      columns.push(column(here.map((node) => this.hosts.get(key(node.name, node.kind)))))
     }
+    this.places.classList.toggle("long", columns.length >= LONG)
     this.places.replaceChildren(...columns)
   }
 
   button(node) {
-    const title = NAMES[node.kind] && !node.name.startsWith(node.kind) ? `${NAMES[node.kind]} · ${node.name}` : node.name
-    const host = element("button", "host", element("b", "", title), element("span", "state", ""),
+    const what = NAMES[node.kind]
+    const title = element("b", "", what ?? node.name)
+    if (what && node.kind !== "shipper" && node.name !== what) title.append(element("small", "", ` ${node.name}`))
+    const host = element("button", "host", title, element("span", "state", element("span", "", ""), element("span", "word", ""), element("span", "mark", "")),
       element("span", "more load", ""), element("span", "more checks soft", ""), element("i", "queue"))
     host.type = "button"
+    host.title = node.name
     host.dataset.node = node.name
     host.dataset.kind = node.kind
     host.addEventListener("click", () => this.open(node.name))
@@ -52,19 +59,20 @@ export class PathMap {
   }
 
   host(node, snapshot) {
-    const host = this.places.querySelector(`[data-node="${node.name}"][data-kind="${node.kind}"]`)
+    const host = this.hosts.get(key(node.name, node.kind))
     host.className = `host ${node.state}`
-    host.querySelector(".state").textContent = STATES[node.state]
-    const mine = snapshot.queues.filter((queue) => (node.kind === "collector" ? queue.node === node.name : queue.sink === node.kind))
+    const [sign, word] = STATES[node.state].split(" ")
+    const said = [sign, ` ${word}`, mark(node)]
+    said.forEach((text, place) => (host.querySelector(".state").children[place].textContent = text))
+    const mine = snapshot.queues.filter((queue) => (node.kind === "shipper" ? queue.node === node.name : queue.sink === node.kind))
     const failing = mine.find((queue) => queue.failing)
     const load = host.querySelector(".load")
     const away = AWAY[node.state]
-    const taken = `${per(sum(mine, "rate"))} ${node.kind === "redis" ? "counted" : "stored"}`
     load.classList.toggle("why", Boolean(failing || away))
-    load.textContent = away ?? (node.kind === "collector" ? waits(mine, failing) : failing ? "out of reach" : taken)
+    load.textContent = away ?? doing(node, mine, failing)
     load.title = failing ? failing.failing : ""
-    host.querySelector(".checks").textContent = checks(node.verified)
-    const waiting = node.kind === "collector" ? Math.max(0, ...mine.map((queue) => queue.waiting)) : 0
+    host.querySelector(".checks").textContent = checks(node)
+    const waiting = node.kind === "shipper" ? Math.max(0, ...mine.map((queue) => queue.waiting)) : 0
     host.querySelector(".queue").style.width = `${Math.min(100, (100 * waiting) / snapshot.goal)}%`
   }
 
@@ -78,66 +86,99 @@ export class PathMap {
     }
     const all = (kind) => [...this.places.querySelectorAll(kind === "phones" ? ".phones" : `[data-kind="${kind}"]`)]
     const state = (host) => (host.dataset.node ? snapshot.nodes.find((node) => node.name === host.dataset.node)?.state : "up")
-    const entry = all("balancer").length ? "balancer" : "collector"
-    const taken = Math.max(snapshot.counter.rate, sum(snapshot.queues.filter((queue) => queue.sink === "hbase"), "rate"))
-    const pairs = [["phones", entry, () => taken / Math.max(1, all(entry).length)]]
-    if (entry === "balancer") pairs.push(["balancer", "collector", () => taken / Math.max(1, all("collector").length)])
-    for (const sink of STORES) {
-      pairs.push(["collector", sink, (from) => sum(snapshot.queues.filter((queue) => queue.sink === sink && queue.node === from.dataset.node), "rate") / Math.max(1, all(sink).length)])
-    }
+    const rates = ratesOf(snapshot)
     const parts = []
-    for (const [from, to, rate] of pairs) {
+    for (const [from, to, rate] of links((kind) => all(kind).length, rates)) {
       for (const a of all(from)) {
         for (const b of all(to)) {
-          const broken = state(a) !== "up" || state(b) !== "up"
-          parts.push(...flow(box(a), box(b), rate(a), snapshot.goal / 5, broken, down, all(from).length * all(to).length < 4))
+          if (to === "shipper" && a.dataset.node !== b.dataset.node) continue // it ships its own host's spool
+          const apart = state(a) !== "up" || state(b) !== "up"
+          const way = { from: a.dataset.node ?? from, to: b.dataset.node, place: to }
+          parts.push(...flow(way, box(a), box(b), rate(way.from, way.to), snapshot.goal / 5, apart, down))
         }
       }
     }
     this.flows.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`)
     reuse(this.flows, parts)
-    this.places.querySelector(".phones .rate").textContent = taken ? `${per(taken)}` : "quiet"
+    this.places.querySelector(".phones .rate").textContent = rates.all ? per(rates.all) : "quiet"
   }
+}
+
+// What each collector accepts a second, what each shipper brings to a sink, and what all phones send.
+function ratesOf(snapshot) {
+  const collectors = snapshot.nodes.filter((node) => node.kind === "collector")
+  const told = collectors.every((node) => node.rate !== null && node.rate !== undefined)
+  const all = told ? sum(collectors, "rate") : snapshot.counter.rate
+  return {
+    all,
+    accepted: (name) => (told ? collectors.find((node) => node.name === name)?.rate ?? 0 : all / Math.max(1, collectors.length)),
+    shipped: (name, sink) => sum(snapshot.queues.filter((queue) => queue.sink === sink && queue.node === name), "rate"),
+  }
+}
+
+// [from, to, (from's node, to's node) → updates a second]: without a balancer phones go to the collectors themselves.
+function links(count, rates) {
+  const into = count("balancer")
+    ? [["phones", "balancer", () => rates.all / count("balancer")], ["balancer", "collector", (_, to) => rates.accepted(to) / count("balancer")]]
+    : [["phones", "collector", (_, to) => rates.accepted(to)]]
+  const shipped = STORES.map((sink) => ["shipper", sink, (from) => rates.shipped(from, sink) / count(sink)])
+  return [...into, ["collector", "shipper", (from) => Math.max(...STORES.map((sink) => rates.shipped(from, sink)))], ...shipped]
+}
+
+function doing(node, queues, failing) {
+  if (node.kind === "shipper") return waits(queues, failing)
+  if (node.kind === "collector") return node.rate === null || node.rate === undefined ? "" : `${per(node.rate)} accepted`
+  if (!STORES.includes(node.kind)) return ""
+  return failing ? "out of reach" : `${per(sum(queues, "rate"))} ${node.kind === "redis" ? "counted" : "stored"}`
 }
 
 function waits(queues, failing) {
   const most = queues.reduce((a, b) => (b.waiting > (a?.waiting ?? -1) ? b : a), null)
   if (!most) return ""
-  if (most.waiting) return `${number.format(most.waiting)} wait for ${NAMES[most.sink]}`
+  if (most.waiting) return `${number.format(most.waiting)} for ${NAMES[most.sink]}`
   return failing ? failing.failing : "nothing waits"
 }
 
-function checks(verified) {
-  if (verified === null || verified === undefined) return "not proved yet"
-  return verified.length ? `✕ ${verified.length} ${verified.length === 1 ? "promise" : "promises"} not kept` : "✓ every promise kept"
+// The promises of a place that are not kept: a shipper has its own role's, the host's others stand with its other places.
+// None when nobody has looked.
+const broken = (node) => node.verified?.filter((promise) => promise.startsWith("shipper:") === (node.kind === "shipper"))
+
+function checks(node) {
+  const found = broken(node)
+  return !found ? "not proved yet" : found.length ? `✕ ${found.length} not kept` : "✓ promises kept"
 }
 
-function flow(a, b, rate, most, broken, down, labelled) {
-  const width = broken ? THINNEST : Math.min(WIDEST, THINNEST + (WIDEST - THINNEST) * Math.sqrt(rate / most))
-  let d, x, y
+function mark(node) {
+  const found = broken(node)
+  return !found ? "" : found.length ? ` ✕${found.length}` : " ✓"
+}
+
+function column(hosts) {
+  const how = hosts.length >= MANY ? "column some many" : hosts.length >= SOME ? "column some" : "column"
+  return element("div", how, ...hosts)
+}
+
+function flow({ from, to, place }, a, b, rate, most, apart, down) {
+  const width = apart ? THINNEST : Math.min(WIDEST, THINNEST + (WIDEST - THINNEST) * Math.sqrt(rate / most))
+  let d
   if (down) {
-    x = a.x + a.width / 2
-    y = (a.y + a.height + b.y) / 2
+    const x = a.x + a.width / 2
     d = `M${x} ${a.y + a.height}L${x} ${b.y}`
   } else {
     const [x0, y0, x1, y1] = [a.x + a.width, a.y + a.height / 2, b.x, b.y + b.height / 2]
     const bend = (x1 - x0) / 2
     d = `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}`
-    x = x1 - 8
-    y = y1 > y0 + 4 ? y1 + width / 2 + 17 : y1 - width / 2 - 7
   }
-  const kind = broken ? "cut" : rate >= 1 ? "moving" : ""
-  const text = labelled && rate >= 1 && !broken ? per(rate) : ""
+  const kind = apart ? "cut" : rate >= 1 ? "moving" : ""
   return [
-    ["path", { d, class: kind, "stroke-width": width.toFixed(1) }],
+    ["path", { d, class: kind, "stroke-width": width.toFixed(1), "data-from": from, "data-to": to, "data-place": place }],
     ["path", { d, class: `pulse ${kind}` }],
-    ["text", { x, y }, text],
   ]
 }
 
 // The same elements, changed: an animation that is begun anew four times a second would stand still.
 function reuse(svg, parts) {
-  parts.forEach(([tag, attributes, text], place) => {
+  parts.forEach(([tag, attributes], place) => {
     let part = svg.children[place]
     if (part?.tagName !== tag) {
       const made = document.createElementNS("http://www.w3.org/2000/svg", tag)
@@ -145,11 +186,11 @@ function reuse(svg, parts) {
       part = made
     }
     for (const [name, value] of Object.entries(attributes)) part.setAttribute(name, value)
-    if (text !== undefined) part.textContent = text
   })
   while (svg.children.length > parts.length) svg.lastChild.remove()
 }
 
+const key = (name, kind) => `${kind}/${name}`
 const sum = (items, key) => items.reduce((total, item) => total + item[key], 0)
 const per = (rate) => `${number.format(Math.round(rate))}/s`
 

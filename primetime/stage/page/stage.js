@@ -65,7 +65,7 @@ function show(now) {
   text("show", now.show)
   count(now.counter.last)
   text("goal", `of ${number.format(now.goal)}`)
-  text("scale", now.scale === 1 ? "· full scale" : `· scale 1:${now.scale} of a million`)
+  text("scale", now.scale === 1 ? "· full scale" : `· scale 1:${now.scale}`)
   const behind = now.counter.behind_s ? ` · ${now.counter.behind_s.toFixed(0)} s ago` : ""
   text("counted", `${number.format(now.counter.total)} ever, ${now.counter.counted}${behind}`)
   const part = Math.min(100, (100 * now.counter.last) / now.goal)
@@ -155,7 +155,7 @@ function moments(now) {
   if (place.dataset.ids !== ids) {
     place.dataset.ids = ids
     place.replaceChildren(...now.map((moment) => {
-      const button = element("button", "", element("kbd", "", moment.key.toUpperCase()), element("span", "", moment.name), element("span", "how", ""))
+      const button = element("button", "", element("kbd", "", moment.key.toUpperCase()), name(moment.name), element("span", "how", ""))
       button.type = "button"
       button.dataset.moment = moment.id
       button.addEventListener("click", () => begin(moment.id))
@@ -173,6 +173,12 @@ function moments(now) {
   const latest = now.filter((moment) => moment.state !== "ready").sort((a, b) => (b.state === "running") - (a.state === "running") || b.since_ms - a.since_ms)[0]
   const line = refusal.line && performance.now() < refusal.atMs + 4000 ? refusal.line : latest ? latest.line : "Nothing was asked for yet."
   text("told", line)
+}
+
+// Its first word, which is read from the back of the room, and the rest below it.
+function name(words) {
+  const [first, ...more] = words.split(" ")
+  return more.length ? element("span", "", `${first} `, element("small", "", more.join(" "))) : element("span", "", first)
 }
 
 function clock() {
