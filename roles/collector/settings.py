@@ -41,6 +41,9 @@ class Collector:
     # web pages of these may send events and read the answers; "*": any page
     origins: tuple[str, ...] = field(default=(), metadata=ORIGIN)
     commit_deadline_ms: int = 2000  # the longest that a request waits for the disk
+    # a group of fewer requests than this waits for more, until so long after the last commit began; 0: never
+    commit_small: int = 16
+    commit_rest_ms: int = 2
     shutdown_timeout_s: int = 10  # what a graceful stop gives requests that are still coming in
 
     spool_path: str = "/var/spool/primetime"

@@ -13,10 +13,14 @@ local keeper = require "collector.keeper"
 
 local TICK_S = 0.25 -- how exact the age of an idle segment is, and how soon an exiting worker is noticed
 local LAST_LINE_ROOM = 64 -- for "E1" and its three numbers
+local FIRST_TRY, LAST_TRY = 4, 64 -- commits from one try to the next, as tries bring nothing
 
 local wake = assert(semaphore.new())
 local current -- the open segment: { fd, number, place, bytes, records, events, opened, damaged }
 local busy_since -- when the commit in progress began
+local began = 0 -- when the last one did, by the exact clock
+local worth = config.small_requests -- how many requests a group waits for
+local every, next_try = FIRST_TRY, FIRST_TRY -- commits between tries, and until the next one
 local state = "starting" -- then running, stopped
 local draining, looked = false, 0 -- whether somebody wants the spool to become empty, and when that was looked up
 
@@ -75,8 +79,26 @@ local function look_whether_draining()
     if file then file:close() end
 end
 
+-- A sync costs as much as many requests, whatever it writes. So a group of few rests until a little while after the
+-- last commit began, that more may join it. But where a few clients send one request after the other, all of them are
+-- soon there, and nobody would come: a group waits for no more requests than came the last time, and only tries, now
+-- and then, whether there are more.
+local function rest()
+    local left_ms = math.ceil((config.rest_s - (clock.exact() - began)) * 1000) -- timers know no less
+    if left_ms <= 0 then return end
+    next_try = next_try - 1
+    local trying = next_try <= 0
+    local wanted = trying and config.small_requests or worth
+    local requests = math.min(groups.let_grow(wanted, left_ms / 1000), config.small_requests)
+    if trying then
+        every = requests > worth and FIRST_TRY or math.min(2 * every, LAST_TRY)
+        next_try = every
+    end
+    if trying or requests < wanted then worth = requests end
+end
+
 local function commit(group)
-    local began = clock.exact()
+    began = clock.exact()
     busy_since = clock.now()
     local ran, stored, problem = pcall(write, group)
     if not ran then
@@ -129,10 +151,9 @@ function M.run()
     repeat
         wake:wait(TICK_S)
         look_whether_draining() -- first: what was accepted until now is written below, and then nothing more comes
-        local group = groups.take()
-        while group do
-            commit(group)
-            group = groups.take()
+        while groups.is_gathering() do
+            rest()
+            commit(groups.take())
         end
         if is_old() or (draining and current) then retire() end
     until ngx.worker.exiting() and not groups.is_gathering()

@@ -23,14 +23,15 @@ local function buffer()
 end
 
 local gathering, idle = nil, { buffer(), buffer() }
+local enough, wanted = assert(semaphore.new()), nil -- until a group has so many requests its writer waits
 local pointer = ffi.typeof("const uint8_t *")
 
 local M = { HEADER_ROOM = HEADER_ROOM }
 
 local function new()
     local lines = table.remove(idle)
-    return { lines = lines, address = tonumber(ffi.cast("uintptr_t", lines)), bytes = 0, count = 0, stored = false,
-             done = assert(semaphore.new()) }
+    return { lines = lines, address = tonumber(ffi.cast("uintptr_t", lines)), bytes = 0, count = 0, requests = 0,
+             stored = false, done = assert(semaphore.new()) }
 end
 
 -- Between tokens CR, LF and TAB mean no more than a space; in an event's bytes they would end its line. There are none
@@ -59,7 +60,8 @@ function M.add(body, count)
         lines[size] = 0x0A
         size = size + 1
     end
-    group.bytes, group.count = size, group.count + count
+    group.bytes, group.count, group.requests = size, group.count + count, group.requests + 1
+    if group.requests == wanted and enough:count() < 0 then enough:post() end
     return group
 end
 
@@ -72,6 +74,13 @@ end
 
 function M.is_gathering()
     return gathering ~= nil
+end
+
+-- Waits until the group that gathers has `requests` of them, at most `seconds`; how many it has then.
+function M.let_grow(requests, seconds)
+    wanted = requests
+    if gathering.requests < requests then enough:wait(seconds) end
+    return gathering.requests
 end
 
 -- The group that has gathered, to be written; the next event starts another one.
