@@ -110,9 +110,15 @@ class Pocket:
 
     def shell(self, instance: str, command: str) -> str:
         """Standard output of a command on an instance's host."""
-        node = self.hosts[instance]
+        return self.on(self.hosts[instance], command)
+
+    @staticmethod
+    def on(node: Node, command: str, standard_input: str = "", within_s: float = 60) -> str:
+        """The same on any host."""
         words = ["ssh", "-F", node.extra["ssh_config"], node.name, command]
-        return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
+        pipe = subprocess.PIPE
+        done = subprocess.run(words, input=standard_input, stdout=pipe, text=True, check=True, timeout=within_s)
+        return done.stdout
 
     def _give_disk(self, instance: str, plain: dict[str, Any]) -> None:
         """A disk for the volume that its launch template asks for, which outlives it: moto reads `false` as true."""

@@ -43,10 +43,11 @@ class Hooks:
     heartbeats: list[str] = field(default_factory=list)
 
     def die(self, group: str, instance: str) -> None:
-        """An instance's end without a hook, as when its hardware fails; nobody takes its place."""
+        """An instance's end without a hook, as when its hardware fails, or in its pause; nobody takes its place."""
         found = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups[group]
+        before = len(_active(found))
         found.instance_states = [each for each in found.instance_states if each.instance_id != instance]
-        found.desired_capacity -= 1
+        found.desired_capacity -= before - len(_active(found))  # one that is ending counts no more
         found.autoscaling_backend.ec2_backend.terminate_instances([instance])
 
 

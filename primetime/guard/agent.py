@@ -15,7 +15,7 @@ from primetime.drivers.aws.errors import NotThere
 from primetime.drivers.volumes import Volumes
 from primetime.errors import PrimetimeError
 from primetime.guard.adoption import Adoption, Desk
-from primetime.guard.decision import Action, Seen, decide
+from primetime.guard.decision import FLOWS_S, Action, Seen, decide
 from primetime.guard.marks import NAME, OWNER
 from primetime.guard.member import Member
 from primetime.guard.quiet import Quiet
@@ -72,7 +72,8 @@ class Agent:
         self._adoption: Adoption | None = None
         self._quiet: Quiet | None = None
         self._protected: bool | None = None
-        self._calm, self._going, self._draining = Since(clock), Since(clock), Since(clock)
+        self._calm, self._timely, self._going, self._draining = (Since(clock) for _ in range(4))
+        self._lying: dict[str, float] = {}  # segment that waits → when it was first seen
         self._heard = float("-inf")  # when the hook last heard of it
         self._known = self.done = False
         self._troubles: dict[str, str] = {}
@@ -115,13 +116,16 @@ class Agent:
         if not self._known:
             self._get_to_know()
         own = self._segments()
-        waiting = bool(own - self._kept()) or (self._adoption is not None and self._adoption.is_busy())
+        left, adopting = own - self._kept(), self._adoption is not None and self._adoption.is_busy()
+        waiting, late = bool(left) or adopting, self._is_late(left) or adopting
         going, draining = self._member.is_going(), self._places.draining.exists()
         going_s = self._going.told(going)
         return Seen(
             waiting=waiting,
+            late=late,
             empty=not own,
             calm_s=self._calm.told(not waiting),
+            timely_s=self._timely.told(not late),
             protected=self._protected,
             going=going,
             ending=going and self._member.is_ending(),
@@ -156,6 +160,12 @@ class Agent:
         if not self._places.spool.is_dir():
             return set()
         return {str(segment) for segment in Spool(self._places.spool).scan()}
+
+    def _is_late(self, segments: set[str]) -> bool:
+        """Whether one of them has lain for longer than FLOWS_S: while phones send, one is always there."""
+        now = self._clock()
+        self._lying = {each: self._lying.get(each, now) for each in segments}
+        return any(now - since >= FLOWS_S for since in self._lying.values())
 
     def _kept(self) -> set[str]:
         """What the shipper has said it cannot ship."""

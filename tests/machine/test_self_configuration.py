@@ -7,32 +7,29 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
 
 from primetime.cloud import living, machines, names, parcel
-from primetime.cloud.found import Aws, find
-from primetime.guard.hook import DRAIN
+from primetime.cloud.found import find
 from primetime.guard.marks import NAME as MARK
 from primetime.guard.marks import OWNER
-from primetime.topology import Topology, load
+from primetime.topology import load
 from roles.hbase.settings import HbaseThrift
 from tests.conftest import Bench
 from tests.hbase_gateway import GatewayServer
 from tests.moto_server import REGION
 from tests.nspawn_hosts import ssh
-from tests.pocket import Pocket, pocket
+from tests.pocket import pocket
+from tests.pocket_cluster import Cluster
 from tests.pocket_hooks import ENDING, SERVING
 
 NAME = "test-pocket"
 GROUP = f"{NAME}-collector"
-CONFIGURED_S = 300.0
 EVENT = {"id": "01JDFG0000000000000000000A", "show": "rehearsal", "pos_ms": 1, "user": "u", "type": "vote"}
 TOPOLOGY = f"""\
 name: {NAME}
@@ -55,55 +52,6 @@ groups:
     max: 2
     spool_gb: 20
 """
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """It is up: the fixed machine has configured itself, and the group's member is in service."""
-
-    bench: Bench
-    aws: Pocket
-    services: Aws
-    topology: Topology
-
-    def log(self, group: str, instance: str) -> str:
-        """As it is kept in the bucket."""
-        return (self.services.read(NAME, names.log(group, instance)) or b"").decode()
-
-    def members(self) -> dict[str, str]:
-        """Instance → what it is doing, of the collectors."""
-        return {each.id: each.state for each in self.services.scaling.list_auto_scale_group_members(GROUP)}
-
-    def serving(self) -> list[str]:
-        """The members in service."""
-        return [instance for instance, state in self.members().items() if state == "InService"]
-
-    def time_is_over(self, instance: str) -> None:
-        """A member that is held at its end is held no longer, as AWS does it after a hook's last heartbeat."""
-        scaling, named = self.aws.client("autoscaling"), {"AutoScalingGroupName": GROUP, "InstanceId": instance}
-        scaling.complete_lifecycle_action(LifecycleHookName=DRAIN.name, LifecycleActionResult="CONTINUE", **named)
-        self.wait_until(lambda: instance not in self.aws.hosts, f"{instance} still runs")
-
-    def machine(self, name: str) -> str:
-        """The instance of a node."""
-        return next(each.id for each in living.machines(self.services, self.topology) if each.name == name)
-
-    def wait_for(self, name: str) -> None:
-        """Until a node's user-data has come to its end."""
-        instance = self.machine(name)
-        self.wait_until(lambda: instance in self.aws.booted, f"the user-data of {name} has not come to an end")
-
-    @staticmethod
-    def wait_until(so: Callable[[], bool], otherwise: str | Callable[[], str]) -> None:
-        until = time.monotonic() + CONFIGURED_S
-        while not so():
-            assert time.monotonic() < until, otherwise if isinstance(otherwise, str) else otherwise()
-            time.sleep(0.2)
-
-    def told(self, instance: str) -> str:
-        """What an instance's guard has done, and what it has asked for."""
-        units = "-u primetime-guard -u primetime-adopt.service -u 'primetime-shipper@*'"
-        return ssh(self.aws.hosts[instance], f"journalctl --no-pager -o cat {units} | tail -n 40").stdout
 
 
 def posted(address: str, port: int) -> int:
@@ -226,13 +174,6 @@ def stored_at(cluster: Cluster, instance: str) -> Iterator[GatewayServer]:
         through.wait()
 
 
-def spools(cluster: Cluster) -> list[str]:
-    """The volumes of the collectors."""
-    owned = [{"Name": f"tag:{OWNER}", "Values": [NAME]}]
-    found = cluster.aws.client("ec2").describe_volumes(Filters=owned)["Volumes"]
-    return [each["VolumeId"] for each in found if each["VolumeId"] in cluster.aws.devices]
-
-
 @pytest.mark.long
 def test_the_spool_of_one_that_died_without_its_hook_is_shipped_by_another(cluster: Cluster) -> None:
     cluster.bench.run("scale", "collector", "2")
@@ -244,7 +185,7 @@ def test_the_spool_of_one_that_died_without_its_hook_is_shipped_by_another(clust
     named = cluster.bench.json("status")["spools"]
     assert len([each for each in named if spool in each]) == 1
     with stored_at(cluster, surviving) as gateway:
-        cluster.wait_until(lambda: spool not in spools(cluster), lambda: f"not shipped: {cluster.told(surviving)}")
+        cluster.wait_until(lambda: spool not in cluster.spools(), lambda: f"not shipped: {cluster.told(surviving)}")
         assert EVENT["id"] in {json.loads(each)["id"] for each in gateway.events()}
     assert [each for each in cluster.bench.json("status")["spools"] if spool in each] == []
     assert ssh(cluster.aws.hosts[surviving], "ls /var/spool/primetime-adopted").stdout == ""
@@ -263,7 +204,7 @@ def test_a_spool_is_taken_over_by_hand_where_no_guard_does(cluster: Cluster) -> 
     finally:
         ssh(cluster.aws.hosts[there.id], "systemctl start primetime-guard")
     assert told == f"{made['VolumeId']}: all of it is shipped, and the volume is deleted"
-    assert made["VolumeId"] not in spools(cluster)
+    assert made["VolumeId"] not in cluster.spools()
 
 
 def test_a_bundle_that_was_changed_is_refused_and_its_launch_abandoned(cluster: Cluster) -> None:

@@ -19,12 +19,13 @@ def going(**more: object) -> Seen:
 
 
 CASES = {
-    "what waits protects the instance": (Seen(waiting=True, protected=False), [Action.PROTECT]),
-    "also when it is not known whether it is protected": (Seen(waiting=True), [Action.PROTECT]),
-    "once is enough": (Seen(waiting=True, protected=True), []),
-    "a trickle of events does not flap it": (Seen(waiting=False, calm_s=CALM_S - 1, protected=True), []),
-    "an empty spool lets it go": (Seen(waiting=False, calm_s=CALM_S, protected=True), [Action.RELEASE]),
-    "once is enough for that too": (Seen(waiting=False, calm_s=CALM_S, protected=False), []),
+    "what is late protects the instance": (Seen(waiting=True, late=True, protected=False), [Action.PROTECT]),
+    "also when it is not known whether it is protected": (Seen(waiting=True, late=True), [Action.PROTECT]),
+    "once is enough": (Seen(waiting=True, late=True, protected=True), []),
+    "what comes and goes in time does not": (Seen(waiting=True, protected=False), []),
+    "one that was late only now is not let go yet": (Seen(waiting=False, timely_s=CALM_S - 1, protected=True), []),
+    "a spool that ships in time lets it go": (Seen(waiting=True, timely_s=CALM_S, protected=True), [Action.RELEASE]),
+    "once is enough for that too": (Seen(waiting=False, timely_s=CALM_S, protected=False), []),
     "first it leaves the balancer": (going(balanced=True, draining=False), [Action.LEAVE]),
     "then its collector drains": (going(draining=False), [Action.DRAIN]),
     "a balancer that does not let go is not waited for": (

@@ -25,7 +25,7 @@ from primetime.drivers.volumes import Volume, Volumes
 from primetime.guard import quiet
 from primetime.guard.adoption import Folders, request
 from primetime.guard.agent import Agent, Places
-from primetime.guard.decision import CALM_S, EMPTY_S, HEARTBEAT_S, Action
+from primetime.guard.decision import CALM_S, EMPTY_S, FLOWS_S, HEARTBEAT_S, Action
 from primetime.guard.marks import NAME, OWNER, SHIPPED, SPOOL_DEVICE
 from primetime.guard.member import Member
 from tests.aws_proxy import Proxy, proxy_before
@@ -141,12 +141,24 @@ def steps(agent: Agent, instance: Instance, seconds: float) -> list[Action]:
 def test_an_unshipped_spool_is_protected_from_scaling_in_until_it_is_shipped(instance: Instance) -> None:
     agent = instance.agent()
     segment = Writer(instance.places.spool).write(event(1)).seal()
-    steps(agent, instance, 2 * CALM_S)
+    steps(agent, instance, FLOWS_S)
+    assert not instance.is_protected()  # it may be shipped any moment, and would be before this instance had gone
+    steps(agent, instance, CALM_S)
     assert instance.is_protected()
     segment.unlink()
     steps(agent, instance, CALM_S - 1)
     assert instance.is_protected()
     steps(agent, instance, 3)
+    assert not instance.is_protected()
+
+
+def test_while_phones_send_and_all_is_shipped_in_time_scaling_in_may_choose_it(instance: Instance) -> None:
+    agent = instance.agent()
+    instance.services.scaling.ex_protect_members(GROUP, [instance.id], True)  # as after a store that was away
+    for number in range(1, 14):
+        segment = Writer(instance.places.spool, number).write(event(number)).seal()
+        steps(agent, instance, 10)  # the age at which a segment is sealed
+        segment.unlink()
     assert not instance.is_protected()
 
 
@@ -286,7 +298,7 @@ def test_a_guard_that_is_killed_at_a_step_is_followed_by_one_that_finishes(
 
     with monkeypatch.context() as patched, pytest.raises(Death):
         patched.setattr(Agent, "_do", dying)
-        steps(first, instance, 2)
+        steps(first, instance, FLOWS_S + 2 if at is Action.PROTECT else 2)
         instance.has_to_go()
         steps(first, instance, 5)
         segment.unlink()
@@ -325,7 +337,7 @@ def test_under_load_every_acknowledged_event_is_stored_when_the_pause_ends(insta
             instance.places = Places(shipper.spool, draining, status, instance.places.desk)
             agent = instance.agent(time.monotonic)
             until = time.monotonic() + 60
-            while not instance.is_protected() or len(acknowledged) < 100:
+            while len(acknowledged) < 100:
                 agent.step()
                 assert time.monotonic() < until
             instance.has_to_go()
