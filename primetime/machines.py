@@ -91,7 +91,7 @@ def prepare(topology: Topology, progress: Progress) -> None:
 
 def _take(driver: Any, steps: list[Step], image: Any, pool: ThreadPoolExecutor, progress: Progress) -> None:
     """Take the steps, in one call where the driver has one for many machines."""
-    if hasattr(driver, "ex_create_nodes"):
+    if driver.ex_takes_many:
         for step in steps:
             progress(str(step))
         if steps:
@@ -145,7 +145,7 @@ def down(topology: Topology, progress: Progress) -> None:
         progress(f"remove {node.name}")
         driver.destroy_node(node)
 
-    if hasattr(driver, "ex_destroy_nodes"):
+    if driver.ex_takes_many:
         driver.ex_destroy_nodes(nodes, progress)
     else:
         with ThreadPoolExecutor(max_workers=8) as pool:

@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from libcloud.compute.providers import get_driver
 
+import primetime.drivers  # noqa: F401  (registers ours)
 from primetime.paths import REPO
 from primetime.settings import exposes, known
 from primetime.topology import load
@@ -143,3 +145,9 @@ def test_a_template_says_that_edits_are_lost(path: Path) -> None:
     role = path.relative_to(REPO / "templates").parts[0]
     head = "\n".join(path.read_text().splitlines()[:3])
     assert f"Managed by primetime (roles/{role}); edits are lost" in head
+
+
+@pytest.mark.parametrize("driver", ["nspawn", "vagrant"])
+def test_a_driver_that_declares_that_it_takes_many_has_the_verbs_for_it(driver: str) -> None:
+    cls = get_driver(driver)
+    assert {hasattr(cls, verb) for verb in ("ex_create_nodes", "ex_destroy_nodes")} == {cls.ex_takes_many}

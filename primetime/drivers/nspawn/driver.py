@@ -33,6 +33,7 @@ class NspawnNodeDriver(SnapshotVerbs, NodeDriver):
     api_name = "nspawn"
     type = "nspawn"
     website = "https://www.freedesktop.org/software/systemd/man/systemd-nspawn.html"
+    ex_takes_many = False  # each host by a call of its own, from as many threads as there are
 
     def __init__(self, key: str, ex_cidr: str | None = None, **kwargs: Any) -> None:
         """`ex_cidr`: the network's addresses, private and from /24 to /28; a free /24 when left out."""
