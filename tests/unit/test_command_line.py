@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from primetime.cli import main
+from primetime.cli import main, ssh
 
 TOPOLOGY = """\
 name: test-nowhere-up
@@ -51,6 +51,8 @@ def topology(tmp_path: Path) -> str:
         ("converge --speed 3", "unrecognized arguments: --speed 3"),
         ("converge -t", "argument -t/--topology: expected one argument"),
         ("ssh", "the following arguments are required: node"),
+        ("ssh cache-1 -x", "ssh has no option -x: what stands after NODE is -t TOPOLOGY, or the command"),
+        ("ssh cache-1 -t", "ssh -t: write which topology"),
     ],
 )
 def test_what_is_no_command_says_so(
@@ -76,3 +78,19 @@ def test_what_is_not_there_is_named_with_what_to_do(
     verb, *rest = words.split()
     code, err = said(monkeypatch, capsys, verb, "-t", topology, *rest)
     assert (code, err.splitlines()[-1]) == (2, f"primetime: {sentence.format(topology=topology)}")
+
+
+@pytest.mark.parametrize("option", ["-t {}", "--topology {}", "--topology={}"])
+@pytest.mark.parametrize("command", ["", " -- ls -t", " ls -t x"])
+def test_ssh_takes_its_topology_after_the_node_too(
+    option: str, command: str, topology: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"ssh cache-1 {option.format(topology)}{command}".split()
+    code, err = said(monkeypatch, capsys, *words)
+    assert (code, err.startswith("primetime: test-nowhere-up: cache-1 is not running")) == (2, True)
+
+
+def test_what_stands_after_the_command_is_the_command_s() -> None:
+    for words in (["ls", "-t", "x"], ["--", "ls", "-t", "x"]):
+        assert ssh._after_node(words, "demo") == ("demo", ["ls", "-t", "x"])
+    assert ssh._after_node(["-t", "other", "--", "-t"], "demo") == ("other", ["-t"])
