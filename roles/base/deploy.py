@@ -2,6 +2,7 @@
 
 from pyinfra import host
 from pyinfra.api import deploy
+from pyinfra.facts.server import Hostname
 from pyinfra.operations import apt, files, systemd
 
 from primetime import here, units
@@ -39,8 +40,7 @@ def base() -> None:
         src="templates/base/hosts.j2",
         dest="/etc/hosts",
         mode="644",
-        node_name=here.name(),
-        nodes=here.peers("base"),
+        nodes=_called(),
     )
     journal = files.template(
         name="Limit the journal",
@@ -66,6 +66,14 @@ def base() -> None:
     kernel_settings(name="Make those that this kernel lets a host set", wanted=wanted)
     _firewall(settings)
     systemd.service(name="Keep sshd running", service="ssh", running=True, enabled=True)
+
+
+def _called() -> list[tuple[str, str]]:
+    """(address, names) of every node; this one goes by its host name too, which on EC2 is another: Java looks it up."""
+    own = here.name()
+    also = host.get_fact(Hostname) or own
+    names = {own: own if also == own else f"{own} {also}"}
+    return [(peer.address, names.get(peer.name, peer.name)) for peer in here.peers("base")]
 
 
 def _firewall(settings: Base) -> None:

@@ -13,6 +13,7 @@ GROUP = "base"
 def test_every_node_of_the_topology_resolves(host: Any, node: Any) -> None:
     for peer in node.peers("base"):
         assert peer.address in host.check_output("getent ahostsv4 %s", peer.name)
+    assert node.address in host.check_output("getent ahostsv4 $(uname -n)")  # on EC2 its host name is another
 
 
 def test_its_disks_have_room(host: Any, node: Any) -> None:
