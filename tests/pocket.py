@@ -150,7 +150,8 @@ class Pocket:
                 del self.plugged[volume]
         for instance in self.hosts.keys() & self.booted.keys():
             self.plug(instance)
-        for member in self.client("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"]:
+        members = self.client("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"]
+        for member in [each for each in members if each["InstanceId"] in there]:  # one may have come meanwhile
             told = self.metadata.of[there[member["InstanceId"]]["PrivateIpAddress"]]
             ending = member["LifecycleState"] == ENDING
             told["autoscaling/target-lifecycle-state"] = "Terminated" if ending else "InService"
