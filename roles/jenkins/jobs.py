@@ -24,6 +24,6 @@ class Job:
 JOBS = (
     Job("nightly", "Each role on each distribution, then all that takes long", cron="H 1 * * *"),
     Job("demo", "The demo from nothing to its certificate", cron="H H(6-7) * * *"),
-    Job("bake", "What a site without a network is given", cron="H 20 * * 0"),
+    Job("bake", "What machines begin as, locally and on EC2", cron="H 20 * * 0", parameters={"TOPOLOGY": "production"}),
     Job("deploy", "A topology on EC2, after somebody has read the plan", parameters={"TOPOLOGY": "production"}),
 )

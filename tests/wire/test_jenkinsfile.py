@@ -104,13 +104,6 @@ def test_the_demo_goes_and_its_certificate_is_kept_also_when_it_fails(library: P
     assert found["failed"] == f"exit code 3: {demo}"
 
 
-def test_what_is_baked_is_kept_with_its_digest(library: Path) -> None:
-    found = run(library, job="bake", WORKSPACE="/w")
-    assert shells(found)[:2] == ["bin/primetime demo", "bin/primetime down --yes"]
-    assert shells(found)[-1] == "sha256sum primetime-cache.tar.gz > primetime-cache.tar.gz.sha256"
-    assert names(found)[-1] == "archiveArtifacts"
-
-
 PLAN = "bin/primetime plan -t production"
 
 
@@ -128,6 +121,32 @@ def test_a_deploy_waits_for_somebody_who_has_read_the_plan(library: Path) -> Non
 VERBS = {"up": " --yes", "converge": "", "verify": ""}
 
 
+BAKE = "bin/primetime up -t production --bake --yes"
+ARCHIVE = [
+    "bin/primetime demo",
+    "bin/primetime down --yes",
+    "tar --numeric-owner --xattrs -czf primetime-cache.tar.gz cache",
+    "sha256sum primetime-cache.tar.gz > primetime-cache.tar.gz.sha256",
+]
+
+
+def test_images_are_baked_when_the_archive_is_kept_and_somebody_has_read_the_plan(library: Path) -> None:
+    found = run(library, job="bake", WORKSPACE="/w", TOPOLOGY="production")
+    steps = [words[0] if name == "sh" else name for name, words in found["steps"] if name in NOTED]
+    assert (found["failed"], steps) == (None, [*ARCHIVE, "archiveArtifacts", PLAN, "input", BAKE])
+    (asked,) = [words for name, words in found["steps"] if name == "input"]
+    assert "submitter=admin,ops" in asked[0] or "submitter:admin,ops" in asked[0]
+
+
+NOTED = ("sh", "archiveArtifacts", "input")
+
+
+def test_no_image_is_baked_when_nobody_agrees_and_the_archive_is_kept(library: Path) -> None:
+    found = run(library, "input", job="bake", WORKSPACE="/w", TOPOLOGY="production")
+    assert (found["failed"], shells(found)) == ("aborted", [*ARCHIVE, PLAN])
+    assert "archiveArtifacts" in names(found)
+
+
 def test_nothing_is_deployed_when_nobody_agrees(library: Path) -> None:
     found = run(library, "input", job="deploy", TOPOLOGY="production")
     assert (found["failed"], shells(found)) == ("aborted", [PLAN])
@@ -139,7 +158,8 @@ def test_a_converge_that_fails_ends_a_deploy(library: Path) -> None:
     assert (found["failed"], shells(found)[-1]) == (f"exit code 3: {failing}", failing)
 
 
+@pytest.mark.parametrize("job", ["deploy", "bake"])
 @pytest.mark.parametrize("topology", ["production; reboot", "../x", "", "Production"])
-def test_a_parameter_is_a_name_and_no_command(library: Path, topology: str) -> None:
-    found = run(library, job="deploy", TOPOLOGY=topology)
+def test_a_parameter_is_a_name_and_no_command(library: Path, job: str, topology: str) -> None:
+    found = run(library, job=job, TOPOLOGY=topology)
     assert (shells(found), found["failed"].startswith(f"TOPOLOGY is {topology}:")) == ([], True)
