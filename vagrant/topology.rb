@@ -29,7 +29,7 @@ module Primetime
 
   PERIOD_US = 100_000 # the kernel's own, of a CPU cap
 
-  Machine = Struct.new(:name, :address, :memory_mb, :cpus, :cpu_weight, :daemons, keyword_init: true)
+  Machine = Struct.new(:name, :address, :memory_mb, :cpus, :cpu_weight, :roles, keyword_init: true)
 
   # What a topology file says. `named` is a path, or a name in inventories/.
   class Topology
@@ -126,7 +126,7 @@ module Primetime
             memory_mb: spec.fetch("memory_mb"),
             cpus: spec["cpus"],
             cpu_weight: spec["cpu_weight"] || 100,
-            daemons: spec.fetch("roles").size
+            roles: spec.fetch("roles")
           )
         end
       end
@@ -202,16 +202,17 @@ module Primetime
     end
   end
 
-  # The boxes that machines are made of: `PRIMETIME_BOX`, or the newest of ours, or a public one.
+  # The boxes that machines are made of: `PRIMETIME_BOX`, or one of ours with a machine's roles, or our newest plain one, or
+  # a public one.
   class Boxes
     def initialize(release)
       @release = release
       @given = ENV["PRIMETIME_BOX"]
     end
 
-    # (name, address) of the box for containers; vagrant takes the name alone while it has the box already.
-    def lxc
-      file = @given || newest
+    # (name, address) of the box for a container; vagrant takes the name alone while it has the box already.
+    def lxc(machine)
+      file = @given || with_roles(machine.roles) || plain
       return ["primetime/#{@release}", nil] unless file
       return [file, nil] unless File.file?(file)
 
@@ -224,9 +225,18 @@ module Primetime
 
     private
 
-    def newest
+    # primetime/drivers/vagrant/converged.py says how a box is called after its roles.
+    def with_roles(roles)
+      return if ENV["PRIMETIME_PLAIN_BOXES"] || plain.nil?
+
+      file = "#{plain.delete_suffix(".box")}.#{Digest::SHA256.hexdigest(roles.join(" "))[0, 8]}.box"
+      file if File.file?(file)
+    end
+
+    def plain
       cache = ENV["PRIMETIME_CACHE"] || File.join(Dir.home, ".cache", "primetime")
-      Dir.glob(File.join(cache, "boxes", "#{@release}-*.box")).max_by { |file| File.mtime(file) }
+      boxes = Dir.glob(File.join(cache, "boxes", "#{@release}-*.box"))
+      boxes.reject { |file| File.basename(file, ".box").include?(".") }.max_by { |file| File.mtime(file) }
     end
   end
 end

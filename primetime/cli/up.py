@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from primetime import doctor, machines, preflight
+from primetime import baking, doctor, machines, preflight
 from primetime.cli import add_provider, add_topology
 from primetime.console import Console
 from primetime.errors import UsageError
@@ -26,7 +26,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-wait", action="store_true", help="do not wait until every machine answers ssh")
     parser.add_argument("--yes", action="store_true", help="do not ask; on EC2 nothing is made without it")
     parser.add_argument("--plan", metavar="FILE", help="do what `plan --save FILE` said, or refuse (on EC2)")
-    parser.add_argument("--bake", action="store_true", help="make an image for each group that scales (on EC2)")
+    parser.add_argument(
+        "--bake",
+        action="store_true",
+        help="make images of groups that scale (on EC2), or boxes with roles (vagrant:lxc)",
+    )
     parser.add_argument("--during-show", action="store_true", help="also while a show is on (on EC2)")
 
 
@@ -36,15 +40,25 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _on_ec2(topology, arguments, console)
     preflight.require_root("up")
     preflight.require(preflight.missing_for(provider_of(topology)), "up")
+    if arguments.bake:
+        baking.require_containers(provider_of(topology))
     doctor.require(topology, arguments.topology, "up")
+    made = _boxes(topology, console) if arguments.bake else []
     with driver_for(topology).ex_lock("up"), console.stage("machines"):
         if arguments.prepare:
             machines.prepare(topology, console.progress)
             return 0
         changed = machines.up(topology, console.progress, wait=not arguments.no_wait)
     console.say(f"{topology.name}: {len(topology.nodes)} machines up, {changed} made or started")
-    console.result({"topology": topology.name, "changed": changed})
+    console.result({"topology": topology.name, "changed": changed, **({"boxes": made} if made else {})})
     return 0
+
+
+def _boxes(topology: Topology, console: Console) -> list[str]:
+    with console.stage("bake"):
+        made = baking.bake(topology, console.progress)
+    console.say(f"boxes: {', '.join(made)}: machines made from now on are made of them")
+    return made
 
 
 def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console) -> int:

@@ -100,6 +100,11 @@ class Store:
             self.key.write([new])
         return f"{self.file} is encrypted with the new key in {self.key.file}"
 
+    def remove(self) -> None:
+        """The file and its key, for good."""
+        for path in (self.file, self.key.file, self.key.file.parent / f"{self.file.name}.lock"):
+            path.unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
         folder = self.key.file.parent

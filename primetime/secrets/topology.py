@@ -83,6 +83,13 @@ def make_missing(topology: Topology) -> list[str]:
     return store(topology).set(values, replace=False) if values else []
 
 
+def forget(topology: Topology) -> None:
+    """Remove all of a topology's secrets, and their key: of machines that were made to be thrown away."""
+    kept = store(topology)
+    assert isinstance(kept, Store)
+    kept.remove()
+
+
 def check(topology: Topology) -> None:
     """PrimetimeError that names each missing secret and where to put it."""
     wanted = declared(topology)

@@ -1,6 +1,6 @@
 """Machines by vagrant-lxc, with our own box: made, converged, proved, stopped, and what goes wrong with them.
 
-One machine is shared by all tests but the last, which runs the whole demo.
+One machine is shared by all tests but the last three: a box with roles, vagrant by hand, and the whole demo.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from primetime import preflight
 from primetime.drivers.nspawn import leftovers
 from primetime.drivers.vagrant import boxes, containers, errors, project
-from primetime.paths import REPO, cache
+from primetime.paths import REPO, cache, home
 from primetime.providers import driver_for
 from primetime.topology import load
 from tests.conftest import Bench
@@ -34,6 +35,10 @@ partial: true
 groups:
   redis: {{roles: [redis], count: 1, memory_mb: 256}}
 """
+
+
+def vagrants_own_home() -> Path:
+    return Path(os.environ.get("VAGRANT_HOME") or cache() / "vagrant")
 
 
 def gone(name: str) -> list[str]:
@@ -118,10 +123,9 @@ def test_a_machine_frozen_behind_vagrant_s_back_is_named_and_up_lets_it_run(benc
 
 
 def test_a_machine_that_another_vagrant_works_on_is_busy(driver: Any, node: Any) -> None:
-    home = Path(os.environ.get("VAGRANT_HOME") or cache() / "vagrant")
     place = f"{project.VAGRANTFILE}{project.of(NAME, 'lxc').dotfile}redis-1"
     machine = hashlib.md5(place.encode()).hexdigest()  # as vagrant names its lock
-    with (home / "data" / f"lock.machine-action-{machine}.lock").open("w") as held:
+    with (vagrants_own_home() / "data" / f"lock.machine-action-{machine}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(errors.MachineBusy, match="another process is already executing"):
             driver.stop_node(node)
@@ -146,9 +150,8 @@ def test_a_machine_deleted_behind_vagrant_s_back_is_made_again(bench: Bench, nod
 
 def test_a_box_that_lost_a_part_is_mended(bench: Bench, driver: Any, node: Any) -> None:
     driver.destroy_node(node)
-    home = Path(os.environ.get("VAGRANT_HOME") or cache() / "vagrant")
     box = boxes.ensure("bookworm")
-    (home / "boxes" / f"primetime-VAGRANTSLASH-{box.stem}" / "0" / "lxc" / "rootfs.tar.gz").unlink()
+    (vagrants_own_home() / "boxes" / f"primetime-VAGRANTSLASH-{box.stem}" / "0" / "lxc" / "rootfs.tar.gz").unlink()
     bench.run("up", "--yes")
     assert bench.ssh("redis-1", "hostname") == "redis-1\n"
 
@@ -160,6 +163,72 @@ def test_a_provider_whose_plugin_is_not_there_is_refused_with_the_command_that_b
     assert refused.returncode == 1
     assert "apt-get install" in refused.stderr and "vagrant-libvirt" in refused.stderr
     assert gone("test-vagrant-none") == []
+
+
+def other_bench(folder: Path, kind: str) -> Bench:
+    path = folder / f"test-vagrant-{kind}-{os.getpid()}.yml"
+    path.write_text(TOPOLOGY.replace(NAME, path.stem))
+    return Bench(path)
+
+
+def test_a_machine_of_a_box_with_roles_has_them_and_nobody_s_secret(tmp_path: Path) -> None:
+    bench = other_bench(tmp_path, "box")
+    name = bench.topology.stem
+    (made,) = bench.json("up", "--bake", "--yes")["boxes"]
+    box, bake = cache() / "boxes" / made, f"{name[:26]}-bake"
+    try:
+        (node,) = driver_for(load(str(bench.topology))).list_nodes()
+        assert node.extra["box"] == f"primetime/{box.stem}"
+        assert bench.ssh(
+            "redis-1", "sh", "-c", "'test -x /usr/bin/redis-server; systemctl is-active primetime-redis || :'"
+        ) == ("inactive\n")
+        assert (gone(bake), [*home().glob(f"*/{bake}*")]) == ([], [])
+        bench.run("converge")
+        assert bench.json("verify")["failed"] == []
+        assert bench.json("converge")["changed"] == 0
+    finally:
+        box.unlink()
+        assert bench.json("down", "--yes")["left"] == []
+        shutil.rmtree(vagrants_own_home() / "boxes" / f"primetime-VAGRANTSLASH-{box.stem}")
+
+
+def test_vagrant_up_by_hand_ends_converged_and_destroy_leaves_nothing(tmp_path: Path) -> None:
+    bench = other_bench(tmp_path, "hand")
+    by_hand = {
+        "PRIMETIME_TOPOLOGY": str(bench.topology),
+        "VAGRANT_DOTFILE_PATH": str(tmp_path / "dotfile"),
+        "VAGRANT_HOME": str(vagrants_own_home()),
+    }
+
+    def vagrant(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **by_hand}
+        return subprocess.run(
+            ["vagrant", *words],
+            cwd=REPO / "vagrant",
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+    try:
+        up = vagrant("up", "--provider=lxc")
+        assert up.returncode == 0, up.stdout[-3000:] + up.stderr[-3000:]
+        assert "promises kept" in up.stdout
+        asked = vagrant("ssh", "redis-1", "--", "sudo", "systemctl", "is-active", "primetime-redis")
+        assert asked.stdout == "active\n", asked.stderr
+        assert vagrant("halt").returncode == 0
+        again = vagrant("up")
+        assert (again.returncode, "promises kept" in again.stdout) == (0, True), (
+            again.stdout[-3000:] + again.stderr[-3000:]
+        )
+        assert bench.json("converge")["changed"] == 0
+    finally:
+        destroyed = vagrant("destroy", "--force")
+        left = gone(bench.topology.stem)
+        if left:
+            bench.run("down", "--yes")
+    assert (destroyed.returncode, left) == (0, []), destroyed.stdout + destroyed.stderr
 
 
 def test_the_demo_by_vagrant_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:

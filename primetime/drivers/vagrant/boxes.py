@@ -57,6 +57,8 @@ chroot rootfs systemctl enable ssh-host-key.service >&2
 for path in $4; do rm -rf "rootfs$path"; done
 tar --numeric-owner -C "$2" -c rootfs | gzip -1 > rootfs.tar.gz
 """
+# Namespaces that end with it, so that no mount outlives it.
+ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "slave")
 _HOST_KEY_UNIT = """[Unit]
 Description=A host key of this machine's own
 Before=ssh.service
@@ -77,7 +79,7 @@ def box_of(image: Image) -> Path:
 
 def image_root(box: str) -> Path | None:
     """The root of the image that a box of ours (its name, with or without `primetime/`) was made of, if it is here."""
-    image = box.rpartition("/")[2].rpartition("-")[0]
+    image = "-".join(box.rpartition("/")[2].split("-")[:3])
     root = cache() / "images" / image / "root"
     return root if image and root.is_dir() else None
 
@@ -128,24 +130,28 @@ def _make(image: Image, box: Path, strip: tuple[str, ...], files: dict[str, str]
         for name, text in own.items():
             (making / "files" / name).parent.mkdir(parents=True, exist_ok=True)
             (making / "files" / name).write_text(text)
-        alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "slave")
-        words = ["sh", "-c", _BUILD, "sh", str(image.root), folder, str(_first_key()), " ".join(strip)]
-        done = subprocess.run(bound([*alone, *words]), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        words = ["sh", "-c", _BUILD, "sh", str(image.root), folder, str(first_key()), " ".join(strip)]
+        done = subprocess.run(bound([*ALONE, *words]), capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             raise PrimetimeError(
                 f"Making {box.name} failed: {commands.last_words(done.stderr, 8)}: mend it, then repeat"
             )
-        (making / "metadata.json").write_text(json.dumps(METADATA))
-        (making / "lxc-config").write_text(CONFIG)
-        shutil.copy(TEMPLATE, making)
-        draft = making / box.name
-        with tarfile.open(draft, "w") as archive:
-            for name in PARTS:
-                archive.add(making / name, name)
-        draft.replace(box)
+        pack(making, box)
 
 
-def _first_key() -> Path:
+def pack(making: Path, box: Path) -> None:
+    """A box of the root that is packed in a folder."""
+    (making / "metadata.json").write_text(json.dumps(METADATA))
+    (making / "lxc-config").write_text(CONFIG)
+    shutil.copy(TEMPLATE, making)
+    draft = making / box.name
+    with tarfile.open(draft, "w") as archive:
+        for name in PARTS:
+            archive.add(making / name, name)
+    draft.replace(box)
+
+
+def first_key() -> Path:
     """The public key that vagrant opens a new machine with; it puts another in its place at once."""
     listed = commands.run("dpkg", "-L", "vagrant").splitlines() if shutil.which("vagrant") else []
     found = [Path(line) for line in listed if line.endswith("/keys/vagrant.pub")]

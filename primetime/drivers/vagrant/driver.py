@@ -86,7 +86,8 @@ class VagrantNodeDriver(NodeDriver):
         if not self._contained:
             return self._image(release)
         box = boxes.ensure(release, progress or (lambda _: None))
-        boxes.mend(Path(self._project.home), box)
+        for each in box.parent.glob(f"{box.stem}*.box"):  # those with roles, too
+            boxes.mend(Path(self._project.home), each)
         return self._image(release, box)
 
     def _image(self, release: str, box: Path | None = None) -> NodeImage:
@@ -179,9 +180,18 @@ class VagrantNodeDriver(NodeDriver):
 
     def stop_node(self, node: Node) -> bool:
         """Shut a machine down; its data stay."""
-        self._close(node)
-        vagrant(self._project, "halt", node.name)
+        self.ex_stop_nodes([node])
         return True
+
+    def ex_stop_nodes(self, nodes: Sequence[Node], progress: Progress | None = None) -> None:
+        """Shut machines down in one call."""
+        for node in nodes:
+            self._close(node)
+        vagrant(self._project, "halt", *(node.name for node in nodes), progress=progress)
+
+    def ex_container(self, node: Node) -> str:
+        """What LXC calls a machine."""
+        return self._project.ids()[node.name]
 
     def _close(self, node: Node) -> None:
         ssh.close_master(self._network, str(node.extra["address"]))
@@ -229,7 +239,7 @@ class VagrantNodeDriver(NodeDriver):
         if running:
             self.stop_node(node)
         try:
-            do(self._project.ids()[node.name])
+            do(self.ex_container(node))
         finally:
             if running:
                 self.start_node(node)

@@ -20,6 +20,8 @@ from primetime.paths import REPO, cache
 
 # Set where primetime itself runs vagrant: the Vagrantfile then leaves to it what it would do for people.
 DRIVEN = "PRIMETIME_DRIVES_VAGRANT"
+# Set while machines are made that boxes with roles are made of: the Vagrantfile then takes none of these.
+PLAIN = "PRIMETIME_PLAIN_BOXES"
 VAGRANTFILE = REPO / "vagrant"
 
 
