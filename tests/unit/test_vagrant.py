@@ -75,6 +75,11 @@ ERRORS = {
     "up-no-provider": (errors.ProviderMissing, "'nonsense' could not be found, but was requested", "mend it"),
     "up-no-plugin": (errors.ProviderMissing, "'libvirt' could not be found", "apt-get install -y vagrant-libvirt"),
     "up-no-virtualbox": (errors.ProviderMissing, "could not detect VirtualBox", "install VirtualBox"),
+    "up-no-libvirt": (
+        errors.HypervisorSilent,
+        "Failed to connect socket to '/var/run/libvirt/",
+        "libvirt-daemon-system",
+    ),
     "status-no-machine": (errors.MachineUnknown, "'redis-9' was not found configured", "bin/primetime status"),
     "snapshot-unsupported": (errors.NoSnapshots, "doesn't support snapshots", "vagrant snapshot list"),
     "up-other-provider": (errors.OtherProvider, "Active provider: lxc", "remove it first"),

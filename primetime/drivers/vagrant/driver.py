@@ -18,6 +18,7 @@ from primetime.drivers.nspawn import images, lock, network, ssh
 from primetime.drivers.nspawn.state import Network
 from primetime.drivers.vagrant import PROVIDERS, boxes, containers, project, way_in
 from primetime.drivers.vagrant.commands import vagrant
+from primetime.drivers.vagrant.errors import HypervisorSilent, ProviderMissing
 from primetime.drivers.vagrant.project import Project
 from primetime.drivers.vagrant.rows import by_target
 from primetime.errors import PrimetimeError, UsageError
@@ -157,8 +158,18 @@ class VagrantNodeDriver(NodeDriver):
         self.ex_create_network()
         made = self._project
         self._thaw(made, names)
-        vagrant(made, "up", *names, f"--provider={made.provider}", "--parallel", progress=progress)
+        try:
+            vagrant(made, "up", *names, f"--provider={made.provider}", "--parallel", progress=progress)
+        except (ProviderMissing, HypervisorSilent):
+            self._forget_beginning(made)
+            raise
         way_in.admit(made, list(names), made.addresses())
+
+    def _forget_beginning(self, made: Project) -> None:
+        """A topology of which no machine could be made is not up by that provider: another one may be tried."""
+        if not made.ids():
+            with self._network.changing("forgetting what was begun"):
+                network.destroy(self._network)
 
     def _thaw(self, made: Project, names: Sequence[str]) -> None:
         """vagrant-lxc waits in vain for a frozen container to boot."""

@@ -58,6 +58,12 @@ class ProviderMissing(VagrantError):
         return PLUGINS.get(named[1], self.next_step) if named else self.next_step
 
 
+class HypervisorSilent(VagrantError):
+    """The plugin is there, and the daemon that it drives does not answer."""
+
+    next_step = "apt-get install -y libvirt-daemon-system qemu-system-x86, or start libvirtd, then repeat"
+
+
 class MachineBusy(VagrantError):
     """Another vagrant is at work on the machine."""
 
@@ -117,6 +123,7 @@ _KINDS: dict[str, type[VagrantError]] = {
     "ProviderNotUsable": ProviderMissing,
     "NoDefaultProvider": ProviderMissing,
     "LxcNotInstalled": ProviderMissing,
+    "FogLibvirtConnectionError": HypervisorSilent,
     "MachineActionLockedError": MachineBusy,
     "MachineLocked": MachineBusy,
     "EnvironmentLockedError": MachineBusy,
