@@ -68,7 +68,8 @@ def up(topology: Topology, progress: Progress, *, wait: bool = True) -> int:
     if strangers:
         raise NotAsDeclared(
             f"{topology.name} has machines that it does not declare: {', '.join(strangers)}: "
-            f"declare them, or remove all with bin/primetime down -t {topology.name} --yes"
+            f"declare them, or remove them and what shows have left with bin/primetime demo reset -t {topology.given}, "
+            f"or remove all with bin/primetime down -t {topology.name} --yes"
         )
     _require_addresses(topology, driver)
     steps = plan(topology, exists)

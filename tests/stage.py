@@ -5,11 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from primetime.errors import NotAsDeclared
 from primetime.stage.audience import Audience
 from primetime.stage.cluster import Counted
 from primetime.stage.kept import Kept
@@ -39,6 +40,7 @@ class Told:
     failing: str = ""
     proof: Proof = field(default_factory=lambda: Proof(sent=10, stored=10, at_ms=1, checked_ms=1))
     nodes: list[Node] = field(default_factory=lambda: list(NODES))
+    silent: str = ""  # a collector whose shipper says nothing
     each: dict[str, int] = field(default_factory=dict)
     at_ms: int = 0
 
@@ -62,7 +64,8 @@ class Told:
             "last_error": self.failing or None,
         }
         sinks = {name: {**sink, "failing_s": 1.0 if self.failing else 0.0} for name in ("hbase", "redis")}
-        return {"collector-1": {"at_ms": self.at_ms, "sinks": sinks}}
+        silent: dict[str, dict[str, Any] | None] = {self.silent: None} if self.silent else {}
+        return {"collector-1": {"at_ms": self.at_ms, "sinks": sinks}, **silent}
 
     def books(self) -> Proof:
         return self.proof
@@ -78,6 +81,9 @@ class _Says:
     read: Any
     counted: str = ""
 
+    def follow(self, inventory: Any) -> None:
+        """A test's cluster is what its test says."""
+
 
 class FakeHands:
     """Notes what it was asked for, in `did`. While `hold` is set, a burst goes on."""
@@ -85,6 +91,9 @@ class FakeHands:
     local = True
 
     def __init__(self) -> None:
+        self.extra = ""
+        self.problems: list[dict[str, str]] = []
+        self.taken = 0
         self.did: list[str] = []
         self.hold = threading.Event()
         self.ended = threading.Event()
@@ -112,7 +121,7 @@ class FakeHands:
 
     def ledger(self, say: Say) -> dict[str, Any]:
         self.did.append("ledger")
-        return {"runs": [{"acked": 7, "missing": 0}], "problems": []}
+        return {"runs": [{"acked": 7, "missing": 0}], "problems": self.problems}
 
     def kill(self, node: str) -> None:
         self.did.append(f"kill {node}")
@@ -128,6 +137,32 @@ class FakeHands:
 
     def accepts(self, node: str) -> bool:
         return self.accepting
+
+    def accepted(self, node: str) -> int:
+        self.taken += 700
+        return self.taken
+
+    def further(self) -> str:
+        return "collector-2"
+
+    def add(self, say: Say) -> dict[str, Any]:
+        self.did.append("add collector-2")
+        self.extra = "collector-2"
+        if self.report["failed"]:
+            raise NotAsDeclared("collector-2: 1 promises not kept, the first: it takes traffic")
+        return {"seconds": {"made": 4.0, "converged": 31.5, "verified": 6.0}, "checked": 30}
+
+    def remove(self, node: str, say: Say) -> float:
+        self.did.append(f"remove {node}")
+        self.extra = ""
+        return 1.5
+
+    def fill(self, node: str) -> Callable[[], None]:
+        self.did.append(f"disk {node}")
+        return lambda: self.did.append(f"fill {node}")
+
+    def empty(self, node: str) -> None:
+        self.did.append(f"empty {node}")
 
     def look(self, node: str) -> dict[str, Any]:
         return {"services": [["primetime-x.service", "running"]], "log": ["a line"], "shipper": None, "figures": []}

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from primetime import artifacts, doctor, expiry, machines, preflight
+from primetime import artifacts, doctor, expiry, machines, preflight, resetting
 from primetime.cli import add_provider, add_topology, status
 from primetime.cli import converge as converge_verb
 from primetime.cli import rehearse as rehearse_verb
@@ -29,6 +29,9 @@ REHEARSED = ("collector", "shipper", "hbase_thrift")  # a burst needs all of the
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", nargs="?", choices=["reset"], help="reset: back to what it was after its converge, no data, no faults"
+    )
     add_topology(parser)
     add_provider(parser)
     parser.add_argument("--updates", default="1e5", help="how many the rehearsal sends (default: 1e5)")
@@ -39,6 +42,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = choose(load(arguments.topology), arguments.provider)
+    if arguments.what == "reset":
+        return _reset(topology, arguments.topology, console)
     lasts_s = seconds(arguments.expires) if arguments.expires not in (None, "never") else None
     preflight.require_root("demo")
     console.expect("demo", list(ESTIMATES), ESTIMATES)
@@ -55,6 +60,26 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     console.remember("demo")
     console.result({**result, "expires": expiry.of(topology.name), "stages": console.stages})
     return code
+
+
+def _reset(topology: Topology, argument: str, console: Console) -> int:
+    """Back to what it was after its converge."""
+    preflight.require_root("demo reset")
+    resetting.require_machines(topology)
+    with driver_for(topology).ex_lock("demo reset"):
+        with console.stage("heal"):
+            healed = resetting.heal(topology, console.progress)
+        with console.stage("clear"):
+            keys = resetting.clear(topology, console.progress)
+        with console.stage("converge"):
+            report = converge(argument, progress=console.progress)
+        if report.failures:
+            raise PrimetimeError(report.complaint())
+    for sentence in healed:
+        console.say(sentence)
+    console.say(f"{topology.name} is as it was after its converge: spools, tables and {keys} keys of Redis cleared")
+    console.result({"topology": topology.name, "healed": healed, "keys": keys, "stages": console.stages})
+    return 0
 
 
 def _everything(topology: Topology, arguments: argparse.Namespace, console: Console) -> tuple[int, dict[str, Any]]:

@@ -60,11 +60,19 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _serve(inventory: Inventory, billing: Billing, listens: list[socket.socket], console: Console) -> None:
     kept = Kept(billing.topology)
-    director = Director(Hands(inventory), kept, billing.goal)
+    read = readers(inventory)
+    audience = Audience(billing.show, inventory.every_endpoint("collector", "http")) if billing.vote_at else None
+
+    def follow(present: Inventory) -> None:
+        for each in (read.counts, read.spools, read.hosts):
+            each.follow(present)
+        if audience:
+            audience.collectors = present.every_endpoint("collector", "http")
+
+    director = Director(Hands(inventory, follow), kept, billing.goal)
     for mend, node in director.mend_what_was_left():
         console.say(f"mended what an earlier stage had broken: {mend} {node}")
-    watch = Watch(billing, readers(inventory), director.states, lambda: director.verified, Script(upcoming(inventory)))
-    audience = Audience(billing.show, inventory.every_endpoint("collector", "http")) if billing.vote_at else None
+    watch = Watch(billing, read, director.states, lambda: director.verified, Script(upcoming(inventory)))
 
     def ready() -> None:
         host, port = listens[0].getsockname()

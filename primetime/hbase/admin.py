@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from primetime.errors import PrimetimeError
 from primetime.hbase.encoding import FAMILY
 from primetime.hbase.gateway import Gateway, HbaseUnavailable, api
 
@@ -50,7 +52,8 @@ def flush_table(host: str, port: int, name: str) -> None:
 def drop_table(host: str, port: int, name: str) -> None:
     """Removes a table and its cells for good."""
     with _gateway(host, port) as gateway:
-        gateway.call("disableTable", table=_named(name))
+        with contextlib.suppress(PrimetimeError):  # one that is disabled already; if not, deleting it says so
+            gateway.call("disableTable", table=_named(name))
         gateway.call("deleteTable", table=_named(name))
 
 

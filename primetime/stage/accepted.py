@@ -16,6 +16,7 @@ from primetime.stage.cluster import PATIENCE_S, Counted, Counts, StageTrouble
 
 EVENTS = re.compile(r"^primetime_collector_events_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 ENDPOINT = "metrics"
+MOST_AT_ONCE = 16
 
 
 class Accepted:
@@ -23,20 +24,23 @@ class Accepted:
 
     def __init__(self, inventory: Inventory, counts: Counts) -> None:
         self._counts = counts
+        self._sum = Growing()
+        self._pool = ThreadPoolExecutor(max_workers=MOST_AT_ONCE)
+        self.follow(inventory)
+
+    def follow(self, inventory: Inventory) -> None:
+        """These collectors from now on. What others have accepted is not forgotten."""
         try:
             self._where = inventory.every_endpoint("collector", ENDPOINT)
         except UsageError:
             self._where = []
-        self._sum = Growing()
-        self._pool = ThreadPoolExecutor(max_workers=max(1, min(16, len(self._where))))
-        self.counted = "accepted by the collectors" if self._where else counts.counted
+        self.counted = "accepted by the collectors" if self._where else self._counts.counted
 
     def read(self) -> Counted:
-        if not self._where:
+        asked = self._where
+        if not asked:
             return self._counts.read()
-        said = {
-            where: events for where, events in zip(self._where, self._pool.map(events_of, self._where), strict=True)
-        }
+        said = {where: events for where, events in zip(asked, self._pool.map(events_of, asked), strict=True)}
         known = {f"{host}:{port}": events for (host, port), events in said.items() if events is not None}
         if not known:
             raise StageTrouble("no collector tells its metrics")

@@ -56,7 +56,7 @@ class Audience:
     """The room of one show. `collectors` are asked in turn."""
 
     def __init__(self, show: str, collectors: Sequence[tuple[str, int]]) -> None:
-        self._show, self._collectors = show, list(collectors)
+        self._show, self.collectors = show, list(collectors)
         self._turn = itertools.count()
         self._began = time.monotonic()
         self._each, self._all = Allowance(ONE_PER_S), Allowance(ALL_PER_S)
@@ -76,9 +76,9 @@ class Audience:
         return self._send(event)
 
     def _send(self, event: bytes) -> Answer:
-        first = next(self._turn)
-        for attempt in range(len(self._collectors)):
-            host, port = self._collectors[(first + attempt) % len(self._collectors)]
+        first, collectors = next(self._turn), self.collectors
+        for attempt in range(len(collectors)):
+            host, port = collectors[(first + attempt) % len(collectors)]
             connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
             try:
                 connection.request("POST", "/events", b"[" + event + b"]", {"Content-Type": "application/json"})

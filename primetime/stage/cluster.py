@@ -105,15 +105,28 @@ class Spools:
     """What each collector's shipper has yet to do: its status file, read through one ssh that stays."""
 
     def __init__(self, inventory: Inventory) -> None:
-        nodes = [node.name for node in inventory.topology.in_group("shipper")]
-        self._lines = {node: _Line(inventory.located[node].ssh_config, node) for node in nodes}
+        self._inventory = inventory
+        self._lines: dict[str, _Line] = {}
+
+    def follow(self, inventory: Inventory) -> None:
+        """These shippers from the next reading on."""
+        self._inventory = inventory
 
     def read(self) -> dict[str, dict[str, Any] | None]:
         """Node → its shipper's status; None when it does not say."""
+        self._meet(self._inventory)
         for line in self._lines.values():
             line.ask()
         until = time.monotonic() + PATIENCE_S
         return {node: line.answer(until) for node, line in self._lines.items()}
+
+    def _meet(self, inventory: Inventory) -> None:
+        """A line to each shipper, and to no other: here, in the thread that reads."""
+        nodes = [node.name for node in inventory.topology.in_group("shipper")]
+        for gone in self._lines.keys() - nodes:
+            self._lines.pop(gone).close()
+        for node in nodes:
+            self._lines.setdefault(node, _Line(inventory.located[node].ssh_config, node))
 
     def close(self) -> None:
         for line in self._lines.values():
@@ -164,7 +177,7 @@ def queues(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Queue]
     """What waits for each sink on each collector, from two readings of `Spools`: their difference is the rate."""
     for node, status in now.items():
         if not status:
-            yield Queue(node, "hbase", 0, 0.0, 0, "its shipper does not say")
+            yield Queue(node, "hbase", 0, 0.0, 0, "its shipper does not say", silent=True)
             continue
         earlier = before.get(node) or status
         seconds = (status["at_ms"] - earlier["at_ms"]) / 1000
@@ -248,6 +261,10 @@ class Hosts:
         self._inventory = inventory
         self._driver = None if inventory.topology.cloud else driver_for(inventory.topology)
 
+    def follow(self, inventory: Inventory) -> None:
+        """These machines from now on."""
+        self._inventory = inventory
+
     def read(self) -> list[Node]:
         """A machine that has several places is there several times."""
         states = {}
@@ -255,9 +272,10 @@ class Hosts:
             cut = any(fault.kind == "down" for fault in node.extra.get("faults", ()))
             states[node.name] = CUT if cut else UP if node.state == "running" else DOWN
         gone = UP if self._driver is None else DOWN
+        inventory = self._inventory
         return [
-            Node(node.name, place, self._inventory.located[node.name].address, node.groups, states.get(node.name, gone))
-            for node in self._inventory.topology.nodes
+            Node(node.name, place, inventory.located[node.name].address, node.groups, states.get(node.name, gone))
+            for node in inventory.topology.nodes
             for place in places(node.groups)
         ]
 

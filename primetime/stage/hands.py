@@ -6,6 +6,7 @@ down nor share its locks; they end with this process.
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
@@ -14,19 +15,28 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from primetime import draining, scripts, wider
 from primetime.children import bound
-from primetime.errors import PrimetimeError
-from primetime.inventory import Inventory
+from primetime.errors import NotAsDeclared, PrimetimeError
+from primetime.inventory import Inventory, live
 from primetime.paths import REPO
-from primetime.providers import driver_for
+from primetime.providers import driver_for, provider_of
+from primetime.settings import from_data
+from primetime.stage.accepted import events_of
+from primetime.stage.disk import SpoolDisk, image_of
+from primetime.topology import load
+from roles.collector.settings import Collector
 
 ANSWER_S = 2.0
+DRAINED_S = 60.0
 LOG_LINES = 40
 _LOOK = (
-    "systemctl list-units --all --plain --no-legend --no-pager 'primetime-*.service' | awk '{print $1, $4}'; echo ==; "
+    "systemctl list-units --all --plain --no-legend --no-pager 'primetime-*.service' "
+    "| awk '$2 != \"not-found\" {print $1, $4}'; echo ==; "
     f"journalctl -n {LOG_LINES} --no-pager -o short-iso -u 'primetime-*'; echo ==; "
     "cat /run/primetime-shipper/status.json 2>/dev/null; echo; echo ==; "
     "cut -d' ' -f1 /proc/loadavg; awk '/MemTotal/ {t=$2} /MemAvailable/ {a=$2} END {print a, t}' /proc/meminfo; "
@@ -35,10 +45,12 @@ _LOOK = (
 
 
 class Hands:
-    """All that a stage may do to its cluster."""
+    """All that a stage may do to its cluster. `follow` is told of each inventory that takes the place of another."""
 
-    def __init__(self, inventory: Inventory) -> None:
-        self.inventory = inventory
+    def __init__(self, inventory: Inventory, follow: Callable[[Inventory], None] = lambda inventory: None) -> None:
+        self.inventory = self._declared = inventory
+        self._follow = follow
+        self.extra = ""  # the collector beside the declared ones
         self.local = not inventory.topology.cloud
         self._driver = driver_for(inventory.topology) if self.local else None
         self._children: set[subprocess.Popen[str]] = set()
@@ -78,6 +90,93 @@ class Hands:
     def plug(self, node: str) -> None:
         self._the_driver().ex_link_up(self._node(node))
 
+    def further(self) -> str:
+        """The name that a further collector would have."""
+        return wider.further(self._declared.topology)
+
+    def add(self, say: Callable[[str], None]) -> dict[str, Any]:
+        """Make, converge and verify a further collector: {"seconds" of each, "checked" promises}. It is `extra` then.
+
+        NotAsDeclared when a promise is not kept. Whoever calls this removes it again, whether it succeeds or not.
+        """
+        node, argument = self.further(), str(wider.write(self._declared.topology))
+        seconds = dict[str, float]()
+        began = time.monotonic()
+        self._command(["up", "--yes"], say, argument)
+        seconds["made"] = time.monotonic() - began
+        self._stand_on(live(load(argument)), node)
+        self._command(["converge"], say, argument)
+        seconds["converged"] = time.monotonic() - began - seconds["made"]
+        report = self._command(["verify", "--node", node], say, argument)
+        seconds["verified"] = time.monotonic() - began - seconds["made"] - seconds["converged"]
+        if report["failed"]:
+            first = report["failed"][0]
+            raise NotAsDeclared(f"{node}: {len(report['failed'])} promises not kept, the first: {first['promise']}")
+        return {"seconds": seconds, "checked": report["checked"]}
+
+    def remove(self, node: str, say: Callable[[str], None]) -> float:
+        """Drain a collector that was added, remove it, and have the others forget it: the seconds until it was drained.
+
+        PrimetimeError when it cannot be drained: then it stays.
+        """
+        began = drained = time.monotonic()
+        if found := self._found(node):
+            with self._the_driver().ex_lock(f"stage: removing {node}"):
+                self._the_driver().start_node(found)
+                self._the_driver().ex_link_up(found)
+                self._the_driver().ex_wait_for_ssh([found])
+                self._drain(node, say)
+                drained = time.monotonic()
+                say(f"{node} is empty: removing it")
+                self._the_driver().destroy_node(found)
+        self._stand_on(self._declared, "")
+        self._command(["converge"], say, even_at_the_end=True)
+        wider.forget(self._declared.topology.name)
+        return drained - began
+
+    def _drain(self, node: str, say: Callable[[str], None]) -> None:
+        spool = self._spool()
+        if self._run(node, f"test -d {spool} && echo yes || true"):  # else it was never converged
+            left = draining.drain(
+                functools.partial(self._run, node), spool, DRAINED_S, lambda line: say(f"{node}: {line}")
+            )
+            if left:
+                raise PrimetimeError(f"{node} stays: {left}")
+
+    def _stand_on(self, inventory: Inventory, extra: str) -> None:
+        self.inventory, self.extra = inventory, extra
+        self._follow(inventory)
+
+    def accepted(self, node: str) -> int:
+        """How many events a collector has accepted, by its own word; 0 when it does not say."""
+        address = self.inventory.located[node].address
+        where = [each for each in self.inventory.every_endpoint("collector", "metrics") if each[0] == address]
+        return (events_of(where[0]) if where else None) or 0
+
+    def fill(self, node: str) -> Callable[[], None]:
+        """Put a collector's spool onto a small disk of its own; what is returned fills that."""
+        disk = self._disk(node)
+        disk.attach()
+        return disk.fill
+
+    def empty(self, node: str) -> None:
+        """The spool is where it was, and so is what it has."""
+        self.start(node)
+        self._the_driver().ex_wait_for_ssh([self._node(node)])
+        self._disk(node).detach()
+
+    def _disk(self, node: str) -> SpoolDisk:
+        if provider_of(self._declared.topology) != "nspawn":
+            raise PrimetimeError("only hosts of nspawn get a small disk: others have no folder on this machine")
+        return SpoolDisk(image_of(self._node(node)), functools.partial(self._run, node), self._spool())
+
+    def _spool(self) -> str:
+        return from_data(Collector, self._declared.topology.settings).spool_path
+
+    def _run(self, node: str, script: str) -> str:
+        """A shell script on a host: what it prints. PrimetimeError when it fails."""
+        return scripts.run(str(self._node(node).extra["ssh_config"]), node, script)
+
     def accepts(self, node: str) -> bool:
         """Whether a collector takes traffic."""
         address = self.inventory.located[node].address
@@ -115,11 +214,14 @@ class Hands:
         for child in list(self._children):
             child.terminate()
 
-    def _command(self, words: list[str], say: Callable[[str], None]) -> dict[str, Any]:
+    def _command(
+        self, words: list[str], say: Callable[[str], None], topology: str = "", even_at_the_end: bool = False
+    ) -> dict[str, Any]:
         """`primetime WORDS --json` of this topology: its object. Exit code 3 has one too."""
-        if self._ended.is_set():
+        if self._ended.is_set() and not even_at_the_end:
             raise PrimetimeError("the stage ends")
-        command = [sys.executable, "-P", "-m", "primetime", *words, "-t", self.inventory.topology.argument, "--json"]
+        argument = topology or self.inventory.topology.argument
+        command = [sys.executable, "-P", "-m", "primetime", *words, "-t", argument, "--json"]
         child = subprocess.Popen(
             bound(command),
             stdin=subprocess.DEVNULL,
@@ -150,7 +252,12 @@ class Hands:
         return self._driver
 
     def _node(self, name: str) -> Any:
-        return next(node for node in self._the_driver().list_nodes() if node.name == name)
+        if found := self._found(name):
+            return found
+        raise PrimetimeError(f"{self._declared.topology.name} has no machine {name} any more")
+
+    def _found(self, name: str) -> Any:
+        return next((node for node in self._the_driver().list_nodes() if node.name == name), None)
 
 
 def figures_of(text: str) -> Iterator[tuple[str, str]]:

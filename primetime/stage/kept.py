@@ -16,7 +16,7 @@ from typing import Any
 from primetime.drivers.nspawn import lock
 from primetime.paths import home
 
-Broken = tuple[str, str]  # what to do about it ("start", "plug"), and the node
+Broken = tuple[str, str]  # what to do about it ("start", "plug", "empty", "remove"), and the node
 
 
 @contextlib.contextmanager

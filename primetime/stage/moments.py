@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.stage.kept import Broken, Kept
+from primetime.stage.machines import add_collector, fill_disk, remove_collector
 from primetime.stage.snapshot import MomentState, Snapshot
+from primetime.stage.telling import passed, told
 
 UNPLUGGED_S = 8.0
 RECOVERY_S = 120.0
@@ -30,6 +32,7 @@ class HandsLike(Protocol):
     """hands.py, or a test's."""
 
     local: bool
+    extra: str  # the collector that was added; empty when there is none
 
     def nodes(self, group: str) -> list[str]: ...
     def at_work(self) -> str: ...
@@ -41,6 +44,12 @@ class HandsLike(Protocol):
     def unplug(self, node: str) -> None: ...
     def plug(self, node: str) -> None: ...
     def accepts(self, node: str) -> bool: ...
+    def accepted(self, node: str) -> int: ...
+    def further(self) -> str: ...
+    def add(self, say: Say) -> dict[str, Any]: ...
+    def remove(self, node: str, say: Say) -> float: ...
+    def fill(self, node: str) -> Callable[[], None]: ...
+    def empty(self, node: str) -> None: ...
     def look(self, node: str) -> dict[str, Any]: ...
     def end(self) -> None: ...
 
@@ -58,7 +67,9 @@ class Moment:
     name: str
     line: str
     run: Callable[[Act], str]
-    breaks: bool = False  # a host or a cable: only where they are local
+    breaks: bool = False  # a host, a cable or a disk: only where they are local
+    changes: bool = False  # which machines there are: only where they are local, and beside nothing else
+    not_now: Callable[[HandsLike], str] = lambda hands: ""  # why it makes no sense; empty when it does
 
 
 class Act:
@@ -104,6 +115,26 @@ class Act:
         finally:
             again()
 
+    @contextmanager
+    def broken_for_good(self, mend: str, node: str) -> Iterator[None]:
+        """What stays until the stage ends, or another moment mends it; mended here only when this fails."""
+        broken = (mend, node)
+        self._director.kept.add(broken)
+        try:
+            yield
+        except BaseException:
+            self.say(f"{node} did not come to be: taking it away again")
+            self._director.mend(broken)
+            raise
+
+    def mended(self, mend: str, node: str) -> None:
+        """There is nothing left to mend of it."""
+        self._director.kept.remove((mend, node))
+
+    def note_verified(self, node: str) -> None:
+        """Every promise of a node is kept."""
+        self._director.verified = {**self._director.verified, node: ()}
+
 
 def burst(act: Act) -> str:
     certificate = act.hands.burst(act.goal, BURST_S, 10, act.say)
@@ -113,22 +144,6 @@ def burst(act: Act) -> str:
 def vote(act: Act) -> str:
     certificate = act.hands.burst(VOTES, VOTE_S, 1, act.say)
     return passed(certificate, f"{VOTES:,} phones, one request each, in {VOTE_S:g} s. {told(certificate)}")
-
-
-def passed(certificate: dict[str, Any], line: str) -> str:
-    """`line`; NotAsDeclared with it when the certificate did not pass."""
-    if certificate["missing"] or certificate["unanswered"] or not certificate["acked"]:
-        raise NotAsDeclared(line)
-    return line
-
-
-def told(certificate: dict[str, Any]) -> str:
-    """A certificate in a sentence or two."""
-    acked, missing = certificate["acked"], certificate["missing"]
-    accepted = f"{acked:,} accepted in {certificate['accept_seconds']:.1f} s" if acked else "None was accepted"
-    stored = certificate["stored_seconds"]
-    readable = f", the last one stored after {stored:.1f} s" if stored is not None else ""
-    return f"{accepted}{readable}. {missing:,} missing."
 
 
 def kill_collector(act: Act) -> str:
@@ -203,8 +218,21 @@ def count(act: Act) -> str:
 MOMENTS = (
     Moment("burst", "b", "Kick-off", "everybody at once: the burst, then every id read back", burst),
     Moment("vote", "v", "Vote", f"{VOTES:,} phones, one request each", vote),
+    Moment(
+        *("add", "a", "Add a collector", "one more host, made, converged and verified; then it takes its part"),
+        *(add_collector,),
+        changes=True,
+        not_now=lambda hands: f"{hands.extra} was added already: R removes it" if hands.extra else "",
+    ),
+    Moment(
+        *("remove", "r", "Remove it again", "the collector that was added: drained first, so that nothing is lost"),
+        *(remove_collector,),
+        changes=True,
+        not_now=lambda hands: "" if hands.extra else "no collector was added: A adds one",
+    ),
     Moment("kill", "k", "Kill a collector", "its whole host, with SIGKILL", kill_collector, breaks=True),
     Moment("unplug", "u", "Unplug the store", f"HBase's cable, for {UNPLUGGED_S:g} s", unplug_store, breaks=True),
+    Moment("fill", "x", "Fill a disk", "a collector's, with its spool on it", fill_disk, breaks=True),
     Moment("count", "c", "Count again", "every id of the last rehearsals against what is stored", count),
     Moment("verify", "p", "Prove", "every promise of every role, on every host", verify),
 )
@@ -242,8 +270,12 @@ class Director:
         running = {id_ for id_, each in self._states.items() if each.state == "running"}
         if state.state == "running":
             return "it is running"
-        if moment.breaks and not self.hands.local:
+        if (moment.breaks or moment.changes) and not self.hands.local:
             return "only on local machines"
+        if why := moment.not_now(self.hands):
+            return why
+        if running and (moment.changes or any(self._moments[id_].changes for id_ in running)):
+            return "after what runs"
         if moment.breaks and any(self._moments[id_].breaks for id_ in running):
             return "one fault at a time"
         if not moment.breaks and any(not self._moments[id_].breaks for id_ in running):
@@ -283,8 +315,13 @@ class Director:
     def mend(self, broken: Broken) -> None:
         """Mend what a moment broke, of this stage or of one that was killed."""
         verb, node = broken
-        {"start": self.hands.start, "plug": self.hands.plug}[verb](node)
+        hands = self.hands
+        verbs = {"start": hands.start, "plug": hands.plug, "empty": hands.empty, "remove": self._remove}
+        verbs[verb](node)
         self.kept.remove(broken)
+
+    def _remove(self, node: str) -> None:
+        self.hands.remove(node, lambda line: None)
 
     def mend_what_was_left(self) -> list[Broken]:
         """What a stage that was killed had broken: mended now, and named."""

@@ -25,7 +25,7 @@ class Recording:
 
     def __init__(self, every_ms: int = EVERY_MS, most: int = MOST) -> None:
         self._every_ms, self._most = every_ms, most
-        self._changes: list[dict[str, Any]] = []
+        self._changes: list[tuple[int, bytes]] = []  # when, and as JSON: less than objects take
         self._last: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -35,26 +35,31 @@ class Recording:
             at_ms = snapshot["at_ms"]
             if not snapshot["nodes"]:
                 return  # nothing is read yet
-            if self._changes and at_ms - self._changes[-1]["at_ms"] < self._every_ms:
+            if self._changes and at_ms - self._changes[-1][0] < self._every_ms:
                 return
             shown = _shown(snapshot)
             changed = {key: value for key, value in shown.items() if self._last.get(key) != value}
             self._last = shown
             if changed:
-                self._changes.append({**changed, "at_ms": at_ms})
+                self._changes.append((at_ms, orjson.dumps({**changed, "at_ms": at_ms})))
             if len(self._changes) > self._most:
                 self._thin()
 
     def changes(self) -> list[dict[str, Any]]:
         with self._lock:
-            return list(self._changes)
+            kept = list(self._changes)
+        return [dict(orjson.loads(change)) for _, change in kept]
 
     def _thin(self) -> None:
         """Every two of the older half become one: the later one's time, what both changed."""
         half = len(self._changes) // 2
         older = self._changes[:half]
-        pairs = [{**older[at], **older[at + 1]} for at in range(0, half - 1, 2)]
+        pairs = [_merged(older[at], older[at + 1]) for at in range(0, half - 1, 2)]
         self._changes = [*pairs, *older[len(pairs) * 2 :], *self._changes[half:]]
+
+
+def _merged(earlier: tuple[int, bytes], later: tuple[int, bytes]) -> tuple[int, bytes]:
+    return later[0], orjson.dumps({**orjson.loads(earlier[1]), **orjson.loads(later[1])})
 
 
 def _shown(snapshot: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 UP, DOWN, CUT = "up", "down", "cut"  # a node: it runs; it does not; its cable is pulled
@@ -32,7 +32,8 @@ class Counter:
 
 @dataclass(frozen=True)
 class Queue:
-    """What a collector has on disk and a sink has yet to take; `failing` is the sink's trouble in its own words."""
+    """What a collector has on disk and a sink has yet to take; `failing` is the sink's trouble in its own words;
+    `silent`: the collector's shipper does not say anything, of no sink."""
 
     node: str
     sink: str
@@ -40,12 +41,12 @@ class Queue:
     oldest_s: float
     rate: int
     failing: str = ""
+    silent: bool = False
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine. `kind` is its place on the map; `verified`: promises not kept, None when nobody has looked; `rate`:
-    what a collector accepts a second, None of others and where it does not say."""
+    """A machine. `kind` is its place on the map; `verified`: promises not kept, None when nobody has looked."""
 
     name: str
     kind: str
@@ -53,7 +54,6 @@ class Node:
     groups: tuple[str, ...]
     state: str = UP
     verified: tuple[str, ...] | None = None
-    rate: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ class MomentState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything. A cluster of 1:`scale` stands for the million: `goal` is its part of it."""
+    """Everything. A cluster of 1:`scale` stands for the million: `goal` is its part of it. `accepted`: collector →
+    updates a second, of those that say so."""
 
     topology: str
     show: str
@@ -110,6 +111,7 @@ class Snapshot:
     proof: Proof
     nodes: tuple[Node, ...] = ()
     queues: tuple[Queue, ...] = ()
+    accepted: Mapping[str, int] = field(default_factory=dict)
     poll: Poll | None = None
     moments: tuple[MomentState, ...] = ()
     next: Next | None = None

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from primetime import expiry
 from primetime.errors import PrimetimeError
+from primetime.inventory import Inventory
 from primetime.stage.cluster import Counted, queues
 from primetime.stage.counting import Window
 from primetime.stage.script import Script
@@ -29,10 +30,12 @@ class CountsReader(Protocol):
     counted: str
 
     def read(self) -> Counted: ...
+    def follow(self, inventory: Inventory) -> None: ...
 
 
 class SpoolsReader(Protocol):
     def read(self) -> dict[str, dict[str, Any] | None]: ...
+    def follow(self, inventory: Inventory) -> None: ...
 
 
 class BooksReader(Protocol):
@@ -41,6 +44,7 @@ class BooksReader(Protocol):
 
 class HostsReader(Protocol):
     def read(self) -> list[Node]: ...
+    def follow(self, inventory: Inventory) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -146,10 +150,9 @@ class Watch:
                 behind_s=round(behind, 1) if behind > AFTER_TROUBLE_S + COUNTS_S else 0.0,
             ),
             proof=replace(self._proof, waiting=waiting),
-            nodes=tuple(
-                replace(node, verified=verified.get(node.name), rate=self._rate(node, now)) for node in self._nodes
-            ),
+            nodes=tuple(replace(node, verified=verified.get(node.name)) for node in self._nodes),
             queues=self._queues,
+            accepted=self._accepted(now),
             poll=self._poll,
             moments=tuple(self.moments()),
             next=self.script.next(),
@@ -158,9 +161,11 @@ class Watch:
             vote_at=self.billing.vote_at,
         )
 
-    def _rate(self, node: Node, now: float) -> int | None:
-        window = self._each.get(node.address) if node.kind == "collector" else None
-        return window.rate(now) if window else None
+    def _accepted(self, now: float) -> dict[str, int]:
+        """Collector → updates a second, of those that say so."""
+        each = self._each
+        collectors = [node for node in self._nodes if node.kind == "collector" and node.address in each]
+        return {node.name: each[node.address].rate(now) for node in collectors}
 
     def _loop(self, every_s: float, look: Callable[[], None]) -> None:
         while True:

@@ -13,6 +13,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from primetime.inventory import live
+from primetime.stage.hands import Hands
+from primetime.stage.kept import Kept
+from primetime.stage.moments import Director
+from primetime.topology import load
 from tests.conftest import Demo
 from tests.redis_server import free_port
 from tests.waiting import wait_for
@@ -65,6 +70,73 @@ def test_a_burst_moves_the_numbers_and_they_agree_with_the_ledger(demo: Demo, ur
     assert (proof["missing"], proof["waiting"], ledger["problems"]) == (0, 0, [])
     assert snapshot["poll"]["name"] == "q1"
     assert {node["state"] for node in snapshot["nodes"]} == {"up"}
+
+
+def declared(demo: Demo) -> list[str]:
+    return [node.name for node in load(str(demo.topology)).nodes]
+
+
+def played(url: str, moment: str, beside: str = "") -> dict[str, Any]:
+    """A moment that was begun, with `beside` when it asks for B, when all have ended; while the page is looked at."""
+    parts = urlsplit(url)
+    with urllib.request.urlopen(f"http://{parts.netloc}/snapshots?token={parts.fragment}", timeout=60):
+
+        def states() -> dict[str, dict[str, Any]]:
+            return {each["id"]: each for each in ask(url, "/snapshot")["moments"]}
+
+        def ended() -> bool:
+            return all(states()[each]["state"] in ("done", "failed") for each in (moment, beside) if each)
+
+        ask(url, f"/moments/{moment}", "POST")
+        if beside:
+            wait_for(lambda: "press B" in states()[moment]["line"], f"{moment} asks for a burst", 60)
+            ask(url, f"/moments/{beside}", "POST")
+        wait_for(ended, f"{moment} ends", 240)
+        found = states()
+        for each in filter(None, (moment, beside)):
+            assert found[each]["state"] == "done", found[each]["line"]
+        return found[moment]
+
+
+def test_a_collector_is_added_and_takes_its_part_and_is_removed_without_a_loss(demo: Demo, url: str) -> None:
+    added = played(url, "add")
+    assert "collector-2: made in" in added["line"]
+    present = ask(url, "/snapshot")
+    new = [node for node in present["nodes"] if node["name"] == "collector-2"]
+    assert [(node["kind"], node["state"], node["verified"]) for node in new] == [
+        ("collector", "up", []),
+        ("shipper", "up", []),
+    ]
+    played(url, "burst")
+    assert ask(url, "/snapshot")["accepted"].keys() == {"collector-1", "collector-2"}
+    removed = played(url, "remove")
+    assert "0 missing." in removed["line"]
+    assert [node["name"] for node in demo.json("status")["nodes"]] == declared(demo)
+    assert demo.json("verify")["failed"] == []
+    assert demo.json("ledger")["problems"] == []
+
+
+def test_a_collector_s_disk_is_full_under_a_burst_and_nothing_is_missing(demo: Demo, url: str) -> None:
+    filled = played(url, "fill", beside="burst")
+    assert "phones heard 503 for 8 s and sent again" in filled["line"]
+    assert demo.json("verify")["failed"] == []
+    assert demo.json("ledger")["problems"] == []
+
+
+def test_a_stage_that_is_killed_over_a_full_disk_and_a_further_collector_is_mended_by_the_next(demo: Demo) -> None:
+    home = Kept(demo.topology.stem)
+    hands = Hands(live(load(str(demo.topology))))
+    home.add(("empty", "collector-1"))
+    hands.fill("collector-1")()
+    begun = demo.json("ledger")["totals"]["stored"]
+    hands.add(lambda line: None)
+    home.add(("remove", "collector-2"))
+    director = Director(Hands(live(load(str(demo.topology)))), Kept(demo.topology.stem), goal=1)
+    assert len(director.mend_what_was_left()) == 2
+    assert [node["name"] for node in demo.json("status")["nodes"]] == declared(demo)
+    assert demo.json("verify")["failed"] == []
+    assert demo.json("ledger")["totals"]["stored"] >= begun
+    director.kept.forget()
 
 
 def test_a_machine_is_looked_at_from_close_by(url: str, demo: Demo) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from primetime.errors import PrimetimeError
-from primetime.stage import moments
+from primetime.stage import machines, moments
 from primetime.stage.kept import Kept, alone
 from primetime.stage.moments import Director
 from primetime.stage.snapshot import MomentState, Proof, Snapshot
@@ -131,6 +131,95 @@ def test_a_moment_that_fails_before_it_has_mended_is_mended(director: Director) 
     assert did(director) == ["unplug store-1", "plug store-1"]
 
 
+def test_a_collector_is_added_takes_its_part_and_goes_when_the_stage_ends(director: Director, home: Path) -> None:
+    director.begin("add")
+    added = ended(director, "add")
+    assert (added.state, did(director)) == ("done", ["add collector-2", "burst 2000"])
+    assert "converged in 31.5 s" in added.line
+    assert "It took 700 of 2,000 updates." in added.line
+    assert director.verified["collector-2"] == ()
+    assert json.loads((home / "stage" / "a-test.json").read_text())["broken"] == [["remove", "collector-2"]]
+    with pytest.raises(PrimetimeError, match="collector-2 was added already: R removes it"):
+        director.begin("add")
+    director.end()
+    assert did(director)[-1] == "remove collector-2"
+    assert director.kept.broken == []
+
+
+def test_a_collector_that_keeps_not_every_promise_is_taken_away_at_once(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.report["failed"] = [{}]
+    director.begin("add")
+    failed = ended(director, "add")
+    assert (failed.state, "it takes traffic" in failed.line) == ("failed", True)
+    assert did(director) == ["add collector-2", "remove collector-2"]
+    assert director.kept.broken == []
+
+
+def test_a_collector_that_is_removed_is_counted_after(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    with pytest.raises(PrimetimeError, match="no collector was added: A adds one"):
+        director.begin("remove")
+    director.hands.extra = "collector-2"
+    director.kept.add(("remove", "collector-2"))
+    director.begin("remove")
+    removed = ended(director, "remove")
+    assert (removed.state, did(director)) == ("done", ["remove collector-2", "ledger"])
+    assert removed.line == "collector-2 was empty after 1.5 s, and then removed. 0 missing."
+    assert director.kept.broken == []
+
+
+def test_a_removal_after_which_something_is_missing_is_a_failure(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.extra, director.hands.problems = "collector-2", [{"what": "missing", "name": "01J"}]
+    director.begin("remove")
+    assert ended(director, "remove").state == "failed"
+
+
+def test_machines_come_and_go_beside_nothing_else(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.hold.set()
+    director.begin("burst")
+    assert state(director, "add").refused == "after what runs"
+    director.hands.hold.clear()
+    ended(director, "burst")
+    assert state(director, "add").refused == ""
+    director.hands.hold.set()
+    director.begin("add")
+    assert {state(director, each).refused for each in ("burst", "kill", "fill")} == {"after what runs"}
+    director.hands.hold.clear()
+    assert ended(director, "add").state == "done"
+
+
+def test_a_disk_is_filled_and_the_spool_is_back_where_it_was(
+    director: Director, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(director.hands, FakeHands)
+    monkeypatch.setattr(machines, "FULL_S", 0.6)
+    filled = director.hands.fill
+
+    def fill(node: str) -> Callable[[], None]:
+        fills = filled(node)
+
+        def full() -> None:
+            fills()
+            director.hands.accepting = False
+
+        return full
+
+    def empty(node: str) -> None:
+        director.hands.did.append(f"empty {node}")
+        director.hands.accepting = True
+
+    monkeypatch.setattr(director.hands, "fill", fill)
+    monkeypatch.setattr(director.hands, "empty", empty)
+    director.begin("fill")
+    done = ended(director, "fill")
+    assert did(director) == ["disk collector-1", "fill collector-1", "empty collector-1"]
+    assert (done.state, "phones heard 503 for 1 s and sent again" in done.line) == ("done", True)
+    assert director.kept.broken == []
+
+
 def test_one_fault_at_a_time_and_a_burst_beside_it(director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moments, "UNPLUGGED_S", 600)
     director.begin("unplug")
@@ -169,7 +258,7 @@ def test_what_is_not_kept_is_told_by_node(director: Director) -> None:
 
 def test_keys_of_moments_are_their_own() -> None:
     keys = [moment.key for moment in moments.MOMENTS]
-    assert len({*keys, "d", "f", "t"}) == len(keys) + 3
+    assert len({*keys, *"dfqstw"}) == len(keys) + 6
 
 
 def test_what_is_kept_is_for_its_owner_alone_and_goes_with_the_stage(home: Path) -> None:

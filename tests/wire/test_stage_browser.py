@@ -111,7 +111,7 @@ def press(browser: Any, *keys: str) -> None:
 def test_the_number_moves_and_the_token_does_not_stay_in_the_address(browser: Any, running: Running) -> None:
     open_(browser, running)
     assert running.token not in browser.current_url
-    wait_for(lambda: running.watch.snapshot().counter.counted != "", "it is read")
+    wait_for(lambda: running.watch.looks > 4, "it is read")
     running.told.total = 61_234
     wait_for(lambda: text(browser, "last") == "61,234", "the number is there")
     assert text(browser, "goal") == "of 100,000"
@@ -231,7 +231,7 @@ def test_a_flow_is_as_wide_as_it_is_fast_and_a_shipper_fills_with_what_waits(bro
     wait_for(lambda: len(browser.execute_script(WIDTHS)) == 2, "two collectors")
     running.told.each = {"10.0.0.20": 16_000, "10.0.0.21": 1_000}
     running.told.waiting = 25_000
-    fill = "return document.querySelector('[data-node=\"collector-1\"][data-kind=shipper] .queue').style.width"
+    fill = "return document.querySelector('[data-node=\"collector-1\"][data-kind=shipper] .queue')?.style.width"
     wait_for(lambda: browser.execute_script(fill) == "25%", "a quarter of the goal waits")
 
     def one_is_wider() -> bool:
@@ -239,6 +239,23 @@ def test_a_flow_is_as_wide_as_it_is_fast_and_a_shipper_fills_with_what_waits(bro
         return bool(widths["collector-1"] > widths["collector-2"] > 2.0)
 
     wait_for(one_is_wider, "the faster flow is the wider one")
+
+
+def test_a_store_is_out_of_reach_only_when_no_shipper_reaches_it(browser: Any, running: Running) -> None:
+    running.told.nodes = [*collectors(2), *NODES[2:]]
+    running.told.failing = "no route"
+    open_(browser, running)
+    said = "return document.querySelector('[data-kind=hbase] .load')?.textContent"
+    wait_for(lambda: browser.execute_script(said) == "out of reach", "nobody reaches it")
+    running.told.silent = "collector-2"
+    running.told.failing = ""
+    wait_for(lambda: browser.execute_script(said) == "0/s stored", "one of them reaches it")
+    second = "return document.querySelector('[data-node=\"collector-2\"][data-kind=shipper] .load')?.textContent"
+    wait_for(lambda: browser.execute_script(second) == "says nothing", "the other one is silent")
+    running.told.nodes, running.told.silent = list(NODES), "collector-1"
+    alone = "return document.querySelector('[data-node=\"collector-1\"][data-kind=shipper] .load')?.textContent"
+    wait_for(lambda: browser.execute_script(alone) == "says nothing", "a collector that is silent")
+    assert browser.execute_script(said) == "0/s stored"
 
 
 def test_each_node_bears_its_verify_result(browser: Any, running: Running) -> None:

@@ -64,12 +64,13 @@ export class PathMap {
     const [sign, word] = STATES[node.state].split(" ")
     const said = [sign, ` ${word}`, mark(node)]
     said.forEach((text, place) => (host.querySelector(".state").children[place].textContent = text))
-    const mine = snapshot.queues.filter((queue) => (node.kind === "shipper" ? queue.node === node.name : queue.sink === node.kind))
-    const failing = mine.find((queue) => queue.failing)
+    const mine = snapshot.queues.filter((queue) => (node.kind === "shipper" ? queue.node === node.name : queue.sink === node.kind && !queue.silent))
+    // a store is out of reach when no shipper that says anything reaches it
+    const failing = node.kind === "shipper" || mine.every((queue) => queue.failing) ? mine.find((queue) => queue.failing) : undefined
     const load = host.querySelector(".load")
     const away = AWAY[node.state]
     load.classList.toggle("why", Boolean(failing || away))
-    load.textContent = away ?? doing(node, mine, failing)
+    load.textContent = away ?? doing(node, mine, failing, snapshot.accepted?.[node.name])
     load.title = failing ? failing.failing : ""
     host.querySelector(".checks").textContent = checks(node)
     const waiting = node.kind === "shipper" ? Math.max(0, ...mine.map((queue) => queue.waiting)) : 0
@@ -107,11 +108,12 @@ export class PathMap {
 // What each collector accepts a second, what each shipper brings to a sink, and what all phones send.
 function ratesOf(snapshot) {
   const collectors = snapshot.nodes.filter((node) => node.kind === "collector")
-  const told = collectors.every((node) => node.rate !== null && node.rate !== undefined)
-  const all = told ? sum(collectors, "rate") : snapshot.counter.rate
+  const said = snapshot.accepted ?? {} // a session that an earlier version saved has none
+  const told = collectors.every((node) => node.name in said)
+  const all = told ? Object.values(said).reduce((total, rate) => total + rate, 0) : snapshot.counter.rate
   return {
     all,
-    accepted: (name) => (told ? collectors.find((node) => node.name === name)?.rate ?? 0 : all / Math.max(1, collectors.length)),
+    accepted: (name) => (told ? said[name] : all / collectors.length),
     shipped: (name, sink) => sum(snapshot.queues.filter((queue) => queue.sink === sink && queue.node === name), "rate"),
   }
 }
@@ -125,9 +127,9 @@ function links(count, rates) {
   return [...into, ["collector", "shipper", (from) => Math.max(...STORES.map((sink) => rates.shipped(from, sink)))], ...shipped]
 }
 
-function doing(node, queues, failing) {
+function doing(node, queues, failing, accepted) {
   if (node.kind === "shipper") return waits(queues, failing)
-  if (node.kind === "collector") return node.rate === null || node.rate === undefined ? "" : `${per(node.rate)} accepted`
+  if (node.kind === "collector") return accepted === undefined ? "" : `${per(accepted)} accepted`
   if (!STORES.includes(node.kind)) return ""
   return failing ? "out of reach" : `${per(sum(queues, "rate"))} ${node.kind === "redis" ? "counted" : "stored"}`
 }
@@ -136,7 +138,7 @@ function waits(queues, failing) {
   const most = queues.reduce((a, b) => (b.waiting > (a?.waiting ?? -1) ? b : a), null)
   if (!most) return ""
   if (most.waiting) return `${number.format(most.waiting)} for ${NAMES[most.sink]}`
-  return failing ? failing.failing : "nothing waits"
+  return failing?.silent ? "says nothing" : failing ? failing.failing : "nothing waits"
 }
 
 // The promises of a place that are not kept: a shipper has its own role's, the host's others stand with its other places.
