@@ -1,7 +1,7 @@
 """The guard of a collector on EC2: no scaling in takes an instance whose spool is not shipped.
 
-While anything waits in the spool the instance is protected from scale-in; when the instance has to go it leaves the
-balancer, its collector drains, and the terminate hook is completed when all of it is shipped. Run as
+While anything has waited in the spool for too long the instance is protected from scale-in; when it has to go it
+leaves the balancer, its collector drains, and the terminate hook is completed when all of it is shipped. Run as
 `python -m primetime.guard` on the instance. It keeps nothing: what it does next follows from what it sees, so it may
 die at any moment.
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Guard:
-    """Protects an instance from scaling in while its spool waits, and drains it when it has to go."""
+    """Protects an instance from scaling in while its spool is not shipped in time, and drains it when it has to go."""
 
     group: ClassVar[str] = "guard"
     services: ClassVar[tuple[str, ...]] = ("primetime-guard",)
