@@ -25,7 +25,7 @@ from primetime.stage.script import Script
 from primetime.stage.server import LOOPBACK, Server, listening, own_address
 from primetime.stage.snapshot import Next
 from primetime.stage.watch import Billing, Readers, Watch
-from primetime.topology import load
+from primetime.topology import Topology, load
 
 PORT = 8300
 LOOK_AHEAD = timedelta(days=28)  # for the next broadcast
@@ -72,7 +72,13 @@ def _serve(inventory: Inventory, billing: Billing, listens: list[socket.socket],
     director = Director(Hands(inventory, follow), kept, billing.goal)
     for mend, node in director.mend_what_was_left():
         console.say(f"mended what an earlier stage had broken: {mend} {node}")
-    watch = Watch(billing, read, director.states, lambda: director.verified, Script(upcoming(inventory)))
+    watch = Watch(
+        billing,
+        read,
+        director.states,
+        lambda: director.verified,
+        Script(upcoming(inventory.topology, datetime.now(UTC))),
+    )
 
     def ready() -> None:
         host, port = listens[0].getsockname()
@@ -100,11 +106,9 @@ def _end(director: Director, watch: Watch, kept: Kept, console: Console) -> None
     console.say("the stage has ended; nothing of it is left")
 
 
-def upcoming(inventory: Inventory) -> Next | None:
-    """The next broadcast of a topology that has a calendar."""
-    now = datetime.now(UTC)
-    shows = inventory.topology.cloud.shows if inventory.topology.cloud else ()
-    to_come = (each for each in broadcasts(shows, now, now + LOOK_AHEAD) if each.begins > now)
+def upcoming(topology: Topology, now: datetime) -> Next | None:
+    """The next broadcast of a topology whose shows have times."""
+    to_come = (each for each in broadcasts(topology.timed, now, now + LOOK_AHEAD) if each.begins > now)
     return next((Next(f"{each.name} begins", int(each.begins.timestamp() * 1000)) for each in to_come), None)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from importlib import resources
+from pathlib import Path
 
+from primetime.cli.stage import upcoming
 from primetime.stage.bill import bill
 from primetime.stage.moments import MOMENTS
 from primetime.stage.script import CUES, Cue, Script
@@ -82,3 +85,18 @@ def test_the_drawer_tells_each_cue_s_time() -> None:
     assert [(name, 60 * int(minutes) + int(seconds)) for name, minutes, seconds in told] == [
         (cue.name, cue.after_s) for cue in CUES
     ]
+
+
+def test_a_local_topology_s_shows_have_times_too(tmp_path: Path) -> None:
+    path = tmp_path / "t.yml"
+    path.write_text(
+        "name: a-test\nprovider: nspawn\nimage: bookworm\npartial: true\nshows:\n"
+        '  - {name: quiz, start: "2026-11-28 20:15", time_zone: Europe/Berlin, lasts: 90m, updates: 1e6, within: 5s}\n'
+        "groups:\n  redis: {roles: [redis], count: 1, memory_mb: 128}\n"
+    )
+    begins = datetime(2026, 11, 28, 19, 15, tzinfo=UTC)
+    before = upcoming(load(str(path)), datetime(2026, 11, 28, 12, 0, tzinfo=UTC))
+    assert before
+    assert before.name.startswith("quiz")
+    assert before.at_ms == begins.timestamp() * 1000
+    assert upcoming(load(str(path)), begins) is None
