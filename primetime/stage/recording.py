@@ -7,6 +7,7 @@ its health, where phones vote) is never kept. page/stage.js plays it.
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -25,7 +26,7 @@ class Recording:
 
     def __init__(self, every_ms: int = EVERY_MS, most: int = MOST) -> None:
         self._every_ms, self._most = every_ms, most
-        self._changes: list[tuple[int, bytes]] = []  # when, and as JSON: less than objects take
+        self._changes: list[tuple[int, bytes]] = []  # when, and packed: an hour of change is 3 MB
         self._last: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -41,14 +42,14 @@ class Recording:
             changed = {key: value for key, value in shown.items() if self._last.get(key) != value}
             self._last = shown
             if changed:
-                self._changes.append((at_ms, orjson.dumps({**changed, "at_ms": at_ms})))
+                self._changes.append((at_ms, _packed({**changed, "at_ms": at_ms})))
             if len(self._changes) > self._most:
                 self._thin()
 
     def changes(self) -> list[dict[str, Any]]:
         with self._lock:
             kept = list(self._changes)
-        return [dict(orjson.loads(change)) for _, change in kept]
+        return [_unpacked(change) for _, change in kept]
 
     def _thin(self) -> None:
         """Every two of the older half become one: the later one's time, what both changed."""
@@ -59,7 +60,15 @@ class Recording:
 
 
 def _merged(earlier: tuple[int, bytes], later: tuple[int, bytes]) -> tuple[int, bytes]:
-    return later[0], orjson.dumps({**orjson.loads(earlier[1]), **orjson.loads(later[1])})
+    return later[0], _packed({**_unpacked(earlier[1]), **_unpacked(later[1])})
+
+
+def _packed(change: Mapping[str, Any]) -> bytes:
+    return zlib.compress(orjson.dumps(change), 1)
+
+
+def _unpacked(change: bytes) -> dict[str, Any]:
+    return dict(orjson.loads(zlib.decompress(change)))
 
 
 def _shown(snapshot: Mapping[str, Any]) -> dict[str, Any]:
