@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from primetime import children, doctor, preflight
 from primetime.console import Console, table
 from primetime.drivers.nspawn import leftovers, lock
 from primetime.drivers.vagrant import containers
-from primetime.paths import REPO
+from primetime.paths import REPO, home
 from primetime.topology import load
 
 CHECKS = (
@@ -77,6 +78,7 @@ def _suite(arguments: argparse.Namespace, console: Console) -> int:
     finally:
         containers.sweep("test-")
         leftovers.sweep("test-", ORPHAN_S)
+        forget("test-")
 
 
 def _recover(console: Console) -> None:
@@ -88,6 +90,17 @@ def _recover(console: Console) -> None:
         console.complain(
             f"primetime: removed what an earlier run left of {name}: {things[0] if things else name}{more}"
         )
+    forget("test-")
+
+
+def forget(prefix: str) -> None:
+    """Remove keys, secrets and records of topologies that tests made: the next run must not find them."""
+    for folder in ("keys", "secrets", "runs", "stage", "ec2"):
+        for path in (home() / folder).glob(f"{prefix}*"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def _checks(console: Console) -> int:

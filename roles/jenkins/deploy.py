@@ -5,10 +5,10 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, systemd
 from pyinfra.operations.util import any_changed
 
-from primetime import certificate, here
+from primetime import certificate, here, units
 from primetime.operations import rendered, secret_file, system_user, unpack_tar
 from primetime.passwords import hashed
-from primetime.pending import load_due, reload_due, restart_due
+from primetime.pending import UNITS, load_due
 from roles.java.deploy import WAIT_FOR
 from roles.jenkins import accounts, repository
 from roles.jenkins.brought import local
@@ -24,7 +24,6 @@ PEM = f"{PROXY}/certificate.pem"
 BACKUP = "/opt/primetime/bin/jenkins-home"
 RUN = "/run/primetime-jenkins-proxy"
 LOADED = f"{RUN}/loaded"  # as old as the configuration and certificate that the proxy has read
-UNITS = "/etc/systemd/system"
 
 
 @deploy("Jenkins")
@@ -63,11 +62,15 @@ def _controller(settings: Jenkins) -> None:
     plugins = plugins_in(
         name="Bring the plugins of the lock", home=HOME, lock=settings.plugins, place=settings.plugins_from
     )
-    unit = files.template(
-        name="Write Jenkins' unit",
+    units.keep(
+        "primetime-jenkins",
+        "Jenkins",
+        configuration,
+        brought,
+        plugins,
         src="templates/jenkins/primetime-jenkins.service.j2",
-        dest=f"{UNITS}/primetime-jenkins.service",
-        mode="644",
+        new="configuration",
+        reads=FOLDER,
         jenkins=settings,
         home=HOME,
         configuration=CONFIGURATION,
@@ -77,14 +80,6 @@ def _controller(settings: Jenkins) -> None:
         runs=_runs(settings),
         wait_for=WAIT_FOR,
     )
-    systemd.daemon_reload(name="Read Jenkins' changed unit", _if=reload_due("primetime-jenkins", unit))
-    systemd.service(
-        name="Restart Jenkins on its new configuration",
-        service="primetime-jenkins",
-        restarted=True,
-        _if=restart_due("primetime-jenkins", configuration, brought, plugins, unit, reads=FOLDER),
-    )
-    systemd.service(name="Keep Jenkins running", service="primetime-jenkins", running=True, enabled=True)
 
 
 def _runs(settings: Jenkins) -> str:
@@ -144,23 +139,15 @@ def _proxy(settings: Jenkins) -> None:
         certificate=PEM,
         run_path=RUN,
     )
-    unit = files.template(
-        name="Write the unit of Jenkins' proxy",
+    service = "primetime-jenkins-proxy"
+    units.keep(
+        service,
+        "Jenkins' proxy",
         src="templates/jenkins/primetime-jenkins-proxy.service.j2",
-        dest=f"{UNITS}/primetime-jenkins-proxy.service",
-        mode="644",
+        reads=f"{UNITS}/{service}.service",
         config=f"{PROXY}/nginx.conf",
         loaded=LOADED,
     )
-    service = "primetime-jenkins-proxy"
-    systemd.daemon_reload(name="Read the changed unit of Jenkins' proxy", _if=reload_due(service, unit))
-    systemd.service(
-        name="Restart Jenkins' proxy on its new unit",
-        service=service,
-        restarted=True,
-        _if=restart_due(service, unit, reads=f"{UNITS}/{service}.service"),
-    )
-    systemd.service(name="Keep Jenkins' proxy running", service=service, running=True, enabled=True)
     due = [load_due(written, reads=PROXY, loaded=LOADED) for written in (pem, config)]
     systemd.service(
         name="Load the changed certificate and configuration of Jenkins' proxy",
@@ -202,7 +189,7 @@ def _backup(settings: Jenkins) -> None:
         jenkins=settings,
         home=HOME,
     )
-    units = [
+    written = [
         files.template(
             name=f"Write the {kind} of Jenkins' backup",
             src=f"templates/jenkins/primetime-jenkins-backup.{kind}.j2",
@@ -214,11 +201,11 @@ def _backup(settings: Jenkins) -> None:
         for kind in ("service", "timer")
     ]
     timer = "primetime-jenkins-backup.timer"
-    systemd.daemon_reload(name="Read the changed units of Jenkins' backup", _if=any_changed(*units))
+    systemd.daemon_reload(name="Read the changed units of Jenkins' backup", _if=any_changed(*written))
     systemd.service(
         name="Restart the timer of Jenkins' backup on its new time",
         service=timer,
         restarted=True,
-        _if=units[1].did_change,
+        _if=written[1].did_change,
     )
     systemd.service(name="Keep Jenkins' backup on time", service=timer, running=True, enabled=True)

@@ -105,6 +105,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("topology") / f"{NAME}.yml"
     file.write_text(hudson.topology(NAME))
     server = Server(file)
+    secrets.forget(load(str(file)))  # of a run that died: one of these tests needs a secret that is not there yet
     try:
         hudson.up(server)
         server.run("converge")

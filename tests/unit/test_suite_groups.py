@@ -43,3 +43,21 @@ def test_with_all_hosts_of_one_kind_at_a_time_so_that_what_is_measured_is_compar
 def test_one_group_is_one_lane_and_units_are_none() -> None:
     assert suite._lanes(["cluster"], together=True) == [("cluster",)]
     assert suite._lanes(["unit"], together=True) == []
+
+
+def test_keys_secrets_and_records_of_tests_go_and_those_of_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRIMETIME_HOME", str(tmp_path))
+    kept = [tmp_path / "keys" / "demo.key", tmp_path / "runs" / "demo" / "01M8" / "run.json", tmp_path / "faults.jsonl"]
+    gone = [
+        tmp_path / "keys" / "test-a.key",
+        tmp_path / "secrets" / "test-a.secrets",
+        tmp_path / "runs" / "test-a" / "r",
+    ]
+    for path in kept + gone:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    suite.forget("test-")
+    assert [path.exists() for path in kept + gone] == [True] * 3 + [False] * 3
+    assert not (tmp_path / "runs" / "test-a").exists()
