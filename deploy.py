@@ -7,6 +7,7 @@ from pyinfra import host
 
 from roles.balancer.deploy import balancer
 from roles.base.deploy import base, base_exporter
+from roles.collectd.deploy import collectd_agent, collectd_receiver
 from roles.collector.deploy import collector
 from roles.guard.deploy import guard
 from roles.hbase.deploy import hbase_master, hbase_regionserver, hbase_tables, hbase_thrift
@@ -22,6 +23,8 @@ if "base" in host.groups:
     base()
 if "base_exporter" in host.groups:
     base_exporter()
+if "collectd_agent" in host.groups:
+    collectd_agent()
 if "redis" in host.groups:
     redis()
 if "redis_exporter" in host.groups:
@@ -54,6 +57,8 @@ if "monitoring_calendar" in host.groups:
     monitoring_calendar()
 if "monitoring" in host.groups:
     monitoring()
+if "collectd_receiver" in host.groups:
+    collectd_receiver()
 if "nagios" in host.groups:
     nagios()
 if "jenkins" in host.groups:

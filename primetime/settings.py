@@ -6,8 +6,9 @@ other names, `sysctls` when it needs the kernel set so, `exposes()` when it open
 ports, `heap_weight: ClassVar[int]` if it is a JVM,
 `needs: ClassVar[tuple[str, ...]]` when it cannot work without other roles or daemons, `quorum: ClassVar[bool]` when an
 even number of its hosts is a waste, and `single: ClassVar[bool]` when there can be only one. `watches: ClassVar[str]`
-makes a daemon that no topology has to name: it is on each host of that group as soon as there is a monitoring host.
-`reaches_as: ClassVar[str]` lets a role into all that is open to another one.
+makes a daemon that no topology has to name: it is on each host of that group as soon as there is a monitoring host, or
+one of the role that `watched_for: ClassVar[str]` names. `reaches_as: ClassVar[str]` lets a role into all that is open
+to another one.
 `roles/<role>/settings.py` lists its classes in `SETTINGS`. Inventories check every override before any host is touched;
 roles read theirs back with `from_data`.
 """

@@ -32,15 +32,16 @@ def inventory_groups(roles: list[str]) -> tuple[str, ...]:
 
 
 def watched(groups: list[Declared]) -> dict[str, list[str]]:
-    """Group → its roles, with the daemons that watch them for a monitoring host, if the topology has one."""
-    monitored = any("monitoring" in group.roles for group in groups)
-    return {group.name: [*group.roles, *(_watching(group.roles) if monitored else ())] for group in groups}
+    """Group → its roles, with the daemons that watch them for a role that the topology has: for monitoring mostly."""
+    every = {role for group in groups for role in group.roles}
+    return {group.name: [*group.roles, *_watching(group.roles, every)] for group in groups}
 
 
-def _watching(roles: list[str]) -> Iterator[str]:
+def _watching(roles: list[str], every: set[str]) -> Iterator[str]:
     here = inventory_groups(roles)
     for name, cls in known().items():
-        if getattr(cls, "watches", "") in here and label(name) not in roles:
+        watches = getattr(cls, "watches", "") in here and getattr(cls, "watched_for", "monitoring") in every
+        if watches and label(name) not in roles:
             yield label(name)
 
 

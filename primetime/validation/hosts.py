@@ -10,6 +10,7 @@ HOSTS: dict[str, tuple[list[str], int]] = {
     "redis": (["redis"], 256),
     "monitoring": (["monitoring", "redis"], 320),  # with the exporters of both
     "nagios": (["nagios", "redis"], 256),
+    "collectd": (["collectd/receiver", "monitoring"], 320),  # with an agent of its own
     "collector": (["collector"], 512),
     "shipper": (["shipper"], 384),
     "balancer": (["collector", "balancer"], 512),  # without a collector it has nothing to pass on to

@@ -20,7 +20,7 @@ from primetime.validation import STEPS
 from primetime.validation.hosts import WHEN_NAMED
 
 HOSTS = [role for role in EVERY if role not in WHEN_NAMED]
-SELDOM = ["nagios"]  # much to install, and off unless a topology asks: where there is time
+SELDOM = ["nagios", "collectd"]  # much to install, and off unless a topology asks: where there is time
 NAME = "test"  # of its networks, so that a `validate` on this machine is not touched
 
 

@@ -32,7 +32,7 @@ from primetime.topology import load
 pytestmark = pytest.mark.long  # pyinfra looks at every operation of every role: three seconds of CPU a release
 
 UNPROVED = [release for release, each in DISTRIBUTIONS.items() if not each.proved]
-ROLES = ["redis", "zookeeper", "collector", "shipper", "jenkins", "nagios"]
+ROLES = ["redis", "zookeeper", "collector", "shipper", "jenkins", "nagios", "collectd/receiver"]
 
 
 @dataclass
@@ -133,7 +133,7 @@ def test_a_host_is_told_of_every_package_and_unit(told: Told, request: pytest.Fi
     java = {"jammy": "openjdk-17-jre-headless", "noble": "default-jre-headless"}[release]
     assert installed(told) >= {"redis-server", "nginx", "libnginx-mod-http-lua", java}
     assert installed(told) >= {"fontconfig", "openssl"}
-    assert installed(told) >= {"nagios4-core", "lighttpd"}
+    assert installed(told) >= {"nagios4-core", "lighttpd", "collectd-core"}
     proxy = next(text for text in told.files.values() if "Description=What speaks TLS before Jenkins" in text)
     assert "ExecStart=/usr/sbin/nginx -c /etc/primetime/jenkins-proxy/nginx.conf" in proxy
     unit = next(text for text in told.files.values() if "Description=Shipper" in text)

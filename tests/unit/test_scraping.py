@@ -115,3 +115,17 @@ def test_nothing_but_nagios_own_host_is_let_in_for_it() -> None:
     inventory = Inventory(topology, located, "10.0.0.0/24", ("10.0.0.1",))
     [redis] = [flow for flow in inventory.flows if flow.name == "redis redis"]
     assert redis.sources == ("10.0.0.1", located["watch-1"].address)
+
+
+def test_every_host_has_an_agent_as_soon_as_one_receives_and_the_receiver_hears_them_alone() -> None:
+    topology = parse(NAGIOS.replace("WATCHERS", "collectd/receiver"), "t.yml")
+    assert all("collectd_agent" in node.groups and "base_exporter" not in node.groups for node in topology.nodes)
+    located = {node.name: Located(f"10.0.0.{n}", "", "", "") for n, node in enumerate(topology.nodes, 2)}
+    inventory = Inventory(topology, located, "10.0.0.0/24", ("10.0.0.1",))
+    [figures] = [flow for flow in inventory.flows if flow.name == "collectd_receiver figures"]
+    assert (figures.transport, figures.sources) == ("tcp", tuple(sorted(each.address for each in located.values())))
+
+
+def test_nobody_has_an_agent_where_nobody_receives() -> None:
+    topology = parse(NAGIOS.replace("WATCHERS", "monitoring, nagios"), "t.yml")
+    assert [node.name for node in topology.nodes if "collectd_agent" in node.groups] == []
