@@ -76,12 +76,15 @@ def own_mb() -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """What a process has that it shares with none (Pss), in MiB; 0 when it has ended."""
+    """Memory of a process that is no file's, its part of what it shares, in MiB; 0 when it has ended.
+
+    Pages of programs count less while another browser runs on the machine, and more when that ends.
+    """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:"))) / 1024
 
 
 def heap_mb(browser: Any) -> float:
