@@ -58,7 +58,6 @@ class SpoolDisk:
         """The spool is where it was, with all that is in it; a disk that is not there, or half there, is as well."""
         if not self._image.exists():
             return
-        self._run(f"rm -f {self._spool}/{BALLAST}")
         device = _attempt("losetup", "--list", "--noheadings", "--output", "NAME", "--associated", str(self._image))
         device = device or _command("losetup", "--find", "--show", str(self._image))
         try:
@@ -88,6 +87,7 @@ class SpoolDisk:
     def _moves_out(self, device: str) -> str:
         """What is on the disk replaces the folder below as a whole: cut short, it can be done again.
 
+        It is full until the collector stands still: what it took in between, nobody would have counted.
         A disk that was never mounted as the spool (without its drop-ins) has nothing that the folder has not.
         """
         spool = self._spool
@@ -97,6 +97,7 @@ class SpoolDisk:
                 if [ -e {spool}.small-disk ] && [ ! -e {spool} ]; then mv {spool}.small-disk {spool}; fi
                 mountpoint -q {_ASIDE} || {{ {_mounted(device)} }}
                 mountpoint -q {spool} && umount {spool}
+                rm -f {_ASIDE}/{BALLAST}
                 if [ -e {_ASIDE}/spool.ulid ]; then
                     rm -rf {spool}.small-disk
                     mkdir {spool}.small-disk
