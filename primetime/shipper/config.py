@@ -34,6 +34,7 @@ class Config:
     redis_grace_s: float
     redis_nice: int
     redis_waits_s: float
+    redis_share: float
     poll_active_ms: int
     poll_idle_ms: int
     metrics_address: str

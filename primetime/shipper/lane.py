@@ -33,10 +33,12 @@ class Sink(Protocol):
 
 
 class Courtesy:
-    """Lets others go first while they are behind, for `most_s` at a stretch: then no more until they have caught up."""
+    """Lets others go first while they are behind: wholly for `most_s` at a stretch, then until they have caught up for
+    all but `share` of the time.
+    """
 
-    def __init__(self, others_are_behind: Callable[[], bool], most_s: float) -> None:
-        self._others_are_behind, self._most_s = others_are_behind, most_s
+    def __init__(self, others_are_behind: Callable[[], bool], most_s: float, share: float) -> None:
+        self._others_are_behind, self._most_s, self._share = others_are_behind, most_s, share
         self._since: float | None = None
 
     def waits(self) -> bool:
@@ -47,6 +49,10 @@ class Courtesy:
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         return now < self._since + self._most_s
+
+    def rest_s(self, took_s: float) -> float:
+        """How long the others go first after a step of `took_s` seconds that was done while they are behind."""
+        return 0.0 if self._since is None else min(took_s * (1 - self._share) / max(self._share, 0.001), self._most_s)
 
 
 class Lane:
@@ -85,6 +91,7 @@ class Lane:
         """One step; how long to wait before the next."""
         if self._courtesy and self._courtesy.waits():
             return self._poll_idle_s
+        began = time.monotonic()
         try:
             events = self._sink.step()
         except self._sink.retryable as error:
@@ -96,7 +103,7 @@ class Lane:
             self._last_batch_ms = time.time_ns() // 1_000_000
         self._behind = events >= batch_events
         if self._behind:
-            return 0
+            return self._courtesy.rest_s(time.monotonic() - began) if self._courtesy else 0
         self._pause_s = self._poll_active_s if events else min(self._pause_s * 1.5, self._poll_idle_s)
         return self._pause_s
 

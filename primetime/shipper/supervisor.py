@@ -97,7 +97,7 @@ def _run_lane(config: Config, name: str, supervisor: int) -> None:
     courtesy = None
     if name.startswith(reports.REDIS):
         os.setpriority(os.PRIO_PROCESS, 0, config.redis_nice)
-        courtesy = Courtesy(reports.HbaseBacklog(config.run), config.redis_waits_s)
+        courtesy = Courtesy(reports.HbaseBacklog(config.run), config.redis_waits_s, config.redis_share)
     polls = config.poll_active_ms / 1000, config.poll_idle_ms / 1000
     lane = Lane(name, make_sink(config, name), config.run, *polls, courtesy)
     batch_events = config.redis_batch_events if name.startswith(reports.REDIS) else config.hbase_batch_events

@@ -31,6 +31,7 @@ class Shipper:
     nice: int = 10  # it never takes the CPU that accepting needs
     redis_nice: int = 19  # nor counting in Redis what storing for good needs
     redis_waits_s: float = 10.0  # and waits for so long while HBase is behind: nice does not reach across hosts
+    redis_share: float = 0.1  # of the time, once it has waited for so long and HBase is behind all the same
     cpu_weight: int = 20  # the same between control groups; systemd's default is 100
     metrics_port: int = 9146
 

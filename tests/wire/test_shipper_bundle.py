@@ -50,7 +50,7 @@ def test_it_ships_with_nothing_but_a_plain_python(built: Path, tmp_path: Path, r
         },
         **{"redis_port": redis_port, "redis_user": "shipper", "redis_password": str(tmp_path / "redis.password")},
         **{"redis_lanes": 1, "redis_batch_events": 10, "redis_grace_s": 60.0},
-        **{"redis_nice": 19, "redis_waits_s": 10.0, "poll_active_ms": 5, "poll_idle_ms": 50},
+        **{"redis_nice": 19, "redis_waits_s": 10.0, "redis_share": 0.1, "poll_active_ms": 5, "poll_idle_ms": 50},
         **{"metrics_address": "", "metrics_port": 0},
     }
     config = tmp_path / "shipper.toml"

@@ -60,6 +60,7 @@ class Shipper:
             redis_grace_s=3600,
             redis_nice=19,
             redis_waits_s=10,
+            redis_share=0.1,
             poll_active_ms=5,
             poll_idle_ms=50,
             metrics_address="127.0.0.1" if self.metrics_port else "",
