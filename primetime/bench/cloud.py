@@ -33,7 +33,6 @@ from primetime.paths import REPO
 
 PRIMETIME = str(REPO / "bin" / "primetime")
 REGION = "eu-central-1"
-PLUGINS = Path("/opt/tf-plugins")  # a mirror of Terraform's providers on this machine
 COLUMNS = ("what", "with", "calls", "seconds", "CPU s", "seconds, ratio", "resources")
 CALL = re.compile(r'"(?:GET|PUT|POST|HEAD|DELETE) /(?!moto-api)')
 DEADLINE_S = 600
@@ -81,14 +80,17 @@ def main() -> None:
     parser.add_argument("-t", "--topology", default="production", help="one on EC2 (default: production)")
     parser.add_argument("--rounds", type=int, default=3, help="of all, in turns; medians are told (default: 3)")
     parser.add_argument("--plans", type=int, default=5, help="unchanged plans in each round (default: 5)")
+    parser.add_argument(
+        "--providers", metavar="FOLDER", help="of Terraform's, on this machine (default: as it is set up)"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="primetime-bench-cloud-") as name, _moto(Path(name)) as moto:
         folder = Path(name)
         tools: list[Ours | Terraform] = [Ours(moto, folder, arguments.topology)]
-        if shutil.which("terraform") and PLUGINS.is_dir():
-            tools.append(Terraform(moto, folder, arguments.topology))
+        if shutil.which("terraform"):
+            tools.append(Terraform(moto, folder, arguments.topology, arguments.providers))
         else:
-            print(f"primetime: Terraform, or its providers in {PLUGINS}, is not on this machine", file=sys.stderr)
+            print("primetime: Terraform is not on this machine: primetime is measured alone", file=sys.stderr)
         turns: list[Turn] = []
         for number in range(arguments.rounds):
             for tool in tools if number % 2 == 0 else tools[::-1]:
@@ -134,7 +136,6 @@ class Tool:
             "AWS_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "PRIMETIME_HOME": str(folder / "home"),  # its state; caches stay where they are
-            "TF_CLI_CONFIG_FILE": os.devnull,
             "CHECKPOINT_DISABLE": "1",
         }
 
@@ -184,7 +185,7 @@ class Ours(Tool):
 class Terraform(Tool):
     name = "terraform"
 
-    def __init__(self, moto: Moto, folder: Path, topology: str) -> None:
+    def __init__(self, moto: Moto, folder: Path, topology: str, providers: str | None) -> None:
         super().__init__(moto, folder)
         self.folder = folder / "terraform"
         self.folder.mkdir()
@@ -192,7 +193,7 @@ class Terraform(Tool):
         wanted = configuration(json.loads(template), REGION, moto.url)
         self.resources = sum(len(each) for each in wanted["resource"].values())
         (self.folder / "main.tf.json").write_text(json.dumps(wanted))
-        self._verb("init", "init", f"-plugin-dir={PLUGINS}")
+        self._verb("init", "init", *([f"-plugin-dir={Path(providers).resolve()}"] if providers else []))
 
     def turn(self, plans: int) -> Iterator[Turn]:
         (self.folder / "terraform.tfstate").unlink(missing_ok=True)
