@@ -28,28 +28,35 @@ class Recording:
         self._every_ms, self._most = every_ms, most
         self._changes: list[tuple[int, bytes]] = []  # when, and packed: an hour of change is 3 MB
         self._last: dict[str, Any] = {}
+        self._newest: Mapping[str, Any] | None = None  # came too soon after what was kept last
         self._lock = threading.Lock()
 
     def note(self, snapshot: Mapping[str, Any]) -> None:
         """Keep what is new in a snapshot, not more often than that."""
         with self._lock:
-            at_ms = snapshot["at_ms"]
             if not snapshot["nodes"]:
                 return  # nothing is read yet
-            if self._changes and at_ms - self._changes[-1][0] < self._every_ms:
+            if self._changes and snapshot["at_ms"] - self._changes[-1][0] < self._every_ms:
+                self._newest = snapshot
                 return
-            shown = _shown(snapshot)
-            changed = {key: value for key, value in shown.items() if self._last.get(key) != value}
-            self._last = shown
-            if changed:
-                self._changes.append((at_ms, _packed({**changed, "at_ms": at_ms})))
-            if len(self._changes) > self._most:
-                self._thin()
+            self._keep(snapshot)
 
     def changes(self) -> list[dict[str, Any]]:
+        """All that was kept, up to the very last snapshot: nothing may come after it that would be kept."""
         with self._lock:
+            if self._newest:
+                self._keep(self._newest)
             kept = list(self._changes)
         return [_unpacked(change) for _, change in kept]
+
+    def _keep(self, snapshot: Mapping[str, Any]) -> None:
+        shown, at_ms = _shown(snapshot), snapshot["at_ms"]
+        changed = {key: value for key, value in shown.items() if self._last.get(key) != value}
+        self._last, self._newest = shown, None
+        if changed:
+            self._changes.append((at_ms, _packed({**changed, "at_ms": at_ms})))
+        if len(self._changes) > self._most:
+            self._thin()
 
     def _thin(self) -> None:
         """Every two of the older half become one: the later one's time, what both changed."""

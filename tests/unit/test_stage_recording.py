@@ -33,11 +33,14 @@ def test_a_change_is_kept_once_and_what_did_not_change_is_not() -> None:
     assert [each["counter"]["last"] for each in played(recording)] == [0, 700]
 
 
-def test_it_is_not_kept_more_often_than_that() -> None:
+def test_it_is_not_kept_more_often_than_that_but_for_the_very_last() -> None:
     recording = Recording(every_ms=500)
     for at_ms in range(0, 2000, 250):
         recording.note(snapshot(at_ms, at_ms))
-    assert [change["at_ms"] for change in recording.changes()] == [0, 500, 1000, 1500]
+    assert [change["at_ms"] for change in recording.changes()] == [0, 500, 1000, 1500, 1750]
+    recording.note(snapshot(2000, 2000))
+    recording.note(snapshot(2250, 2250))
+    assert [change["at_ms"] for change in recording.changes()] == [0, 500, 1000, 1500, 1750, 2250]
 
 
 def test_a_long_session_keeps_its_end_whole_and_its_beginning_thinner() -> None:
