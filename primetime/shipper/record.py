@@ -94,3 +94,8 @@ def head(line: bytes) -> Head | None:
     """The header that `line` begins with; None when there is none (yet)."""
     found = _HEADER.match(line)
     return Head(int(found[2]), int(found[3]), int(found[4])) if found else None
+
+
+def ends(line: bytes) -> bool:
+    """Whether a trailer begins here, perhaps not yet whole: no event comes any more."""
+    return line.startswith(b"E1 ")

@@ -11,12 +11,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from primetime.shipper.record import LINE_MAX, Head, head
+from primetime.shipper.record import LINE_MAX, Head, ends, head
 from primetime.shipper.reports import REDIS
 from primetime.shipper.spool import Kind, SegmentId, Spool
 
 _SUMS = ("batches", "events", "dead_letters", "resent", "retries")
 _NEAR = 1024 * 1024  # how far the header of the next record is looked for
+_NEXT = b"\nP1 "
 
 
 def compose(spool: Spool, lanes: Mapping[str, dict[str, Any]], **supervisor: Any) -> dict[str, Any]:
@@ -79,12 +80,20 @@ def _lag(spool: Spool, found: Mapping[SegmentId, Kind], offsets: Mapping[Segment
 
 
 def _first(fd: int, offset: int) -> Head | None:
-    """The record that begins at `offset`. Redis' position may lie inside one: then the next, received a moment later;
-    and when none is near, the segment's first, received up to a segment's age before."""
-    if found := head(os.pread(fd, LINE_MAX, offset)):
+    """The first record that waits; None when only the end of the segment does. Redis' position may lie inside a record:
+    then the next one, received a moment later, or when none is near that one itself, or else the segment's first."""
+    line = os.pread(fd, LINE_MAX, offset)
+    if ends(line):
+        return None
+    if found := head(line):
         return found
     near = os.pread(fd, _NEAR, offset)
-    return head(near[near.find(b"\nP1 ") + 1 :][:LINE_MAX]) or head(os.pread(fd, LINE_MAX, 0))
+    before = os.pread(fd, min(offset, _NEAR), max(0, offset - _NEAR))
+    return (
+        head(near[near.find(_NEXT) + 1 :][:LINE_MAX])
+        or head(before[before.rfind(_NEXT) + 1 :][:LINE_MAX])
+        or head(os.pread(fd, LINE_MAX, 0))
+    )
 
 
 def _on_disk(spool: Spool, segment: SegmentId) -> int:

@@ -83,8 +83,17 @@ def test_a_sink_is_as_late_as_its_oldest_event(tmp_path: Path) -> None:
     assert told(tmp_path, {"hbase-0": none_left})[lag] == 0
 
 
-@pytest.mark.parametrize(("inside", "since_s"), [("first", 60), ("last", 0)])
-def test_a_position_inside_a_record_is_as_old_as_the_next_one_or_at_most_as_its_segment(
+def test_the_end_of_a_segment_is_no_event_that_waits(tmp_path: Path) -> None:
+    """It is sealed while idle, ten seconds after its first event: a sink that has yet to read that is not ten behind."""
+    writer = Writer(tmp_path).write(event(1))
+    all_events = writer.bytes
+    sealed = writer.seal()
+    found = told(tmp_path, {"hbase-0": {"offsets": {sealed.stem: all_events}}})
+    assert (found['lag_seconds{sink="hbase"}'], found['lag_events{sink="hbase"}']) == (0, 0)
+
+
+@pytest.mark.parametrize(("inside", "since_s"), [("first", 60), ("last", 60)])
+def test_a_position_inside_a_record_is_as_old_as_the_next_one_or_the_last_one_as_itself(
     tmp_path: Path, inside: str, since_s: int
 ) -> None:
     writer = Writer(tmp_path, reserve=1 << 20).write(event(1), event(2))
