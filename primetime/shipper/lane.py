@@ -19,7 +19,7 @@ from primetime.shipper import reports
 log = logging.getLogger("shipper")
 
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 5.0
-REPORT_EVERY_S = 0.5
+REPORT_EVERY_S, REPORT_BUSY_S = 0.5, 0.1  # with nothing to do; while positions move: what is told of the lag is as old
 
 
 class Sink(Protocol):
@@ -69,7 +69,7 @@ class Lane:
     ) -> None:
         self._sink = sink
         self._courtesy = courtesy
-        self._behind = False
+        self._behind = self._stepped = False
         self._file = reports.lane_file(run, name)
         self._poll_active_s, self._poll_idle_s = poll_active_s, poll_idle_s
         self._pause_s = poll_active_s
@@ -84,11 +84,12 @@ class Lane:
         """Until `stop` is set, or the process `supervisor` is no longer the parent. `batch_events` is a full batch."""
         while not stop.is_set() and os.getppid() == supervisor:
             stop.wait(self._once(batch_events))
-            self._report()
-        self._report(now=True)
+            self._report(REPORT_BUSY_S if self._stepped else REPORT_EVERY_S)
+        self._report()
 
     def _once(self, batch_events: int) -> float:
         """One step; how long to wait before the next."""
+        self._stepped = False
         if self._courtesy and self._courtesy.waits():
             return self._poll_idle_s
         began = time.monotonic()
@@ -99,6 +100,7 @@ class Lane:
         if self._failing_since is not None:
             log.info("works again after %.1f s", time.monotonic() - self._failing_since)
         self._failures, self._failing_since = 0, None
+        self._stepped = events > 0
         if events:
             self._last_batch_ms = time.time_ns() // 1_000_000
         self._behind = events >= batch_events
@@ -118,8 +120,8 @@ class Lane:
         self._failures = min(self._failures + 1, 16)
         return random.uniform(most / 2, most)
 
-    def _report(self, now: bool = False) -> None:
-        if not now and time.monotonic() < self._reported_s + REPORT_EVERY_S:
+    def _report(self, every_s: float = 0) -> None:
+        if time.monotonic() < self._reported_s + every_s:
             return
         self._reported_s = time.monotonic()
         failing_s = 0.0 if self._failing_since is None else time.monotonic() - self._failing_since

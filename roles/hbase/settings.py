@@ -50,7 +50,7 @@ class HbaseRegionserver:
     services: ClassVar[tuple[str, ...]] = ("primetime-hbase-regionserver",)
     sysctls: ClassVar[Mapping[str, int]] = {"vm.swappiness": 1}  # a heap on disk makes collections last for seconds
     needs: ClassVar[tuple[str, ...]] = ("zookeeper", "hdfs", "hbase_master")
-    heap_weight: ClassVar[int] = 11
+    heap_weight: ClassVar[int] = 16
 
     port: int = 16020
     http_port: int = 16030

@@ -51,7 +51,7 @@ class Daemon:
     data: str = ""  # the only folder it may write to; its home when not given
     stop_s: int = 30
     open_files: int = 65_536  # a region has many files, and each client a socket; HBase's own floor is 10,000
-    young_share: float = 0  # of the heap, for what lives for one request only; 0: as the JVM chooses
+    young_share: float = 0  # of the heap, for what lives for one request only; 0: as the JVM chooses, as G1 does
 
     @property
     def role(self) -> str:
@@ -153,12 +153,15 @@ def run(daemon: Daemon, *changes: OperationMeta) -> None:
 def flags(daemon: Daemon) -> list[str]:
     """Its JVM's flags: small and quick to start with a small heap, short pauses with a large one."""
     heap_mb = here.heap_mb(daemon.group)
+    large = heap_mb >= LARGE_HEAP_MB
     return [
         *OPENS,
         f"-Xmx{heap_mb}m",
-        f"-Xms{heap_mb if heap_mb >= LARGE_HEAP_MB else min(heap_mb, LEAST_HEAP_MB + _young_mb(daemon, heap_mb))}m",
-        "-XX:+UseG1GC" if heap_mb >= LARGE_HEAP_MB else "-XX:+UseSerialGC",
-        *_young(daemon, heap_mb),
+        f"-Xms{heap_mb if large or daemon.young_share else LEAST_HEAP_MB}m",
+        "-XX:+UseG1GC" if large else "-XX:+UseSerialGC",
+        # Room for short-lived objects from the start, and for what they become: a heap that begins small and keeps
+        # little stays so, and is collected every few requests; one that keeps more, whole each time that it grows.
+        *([f"-Xmn{int(heap_mb * daemon.young_share)}m"] if daemon.young_share and not large else []),
         *(["-XX:TieredStopAtLevel=1"] if heap_mb < SMALL_HEAP_MB else []),
         "-Xss512k",
         "-XX:+ExitOnOutOfMemoryError",  # systemd starts it again; half a daemon would linger
@@ -169,18 +172,6 @@ def flags(daemon: Daemon) -> list[str]:
         "-Djava.net.preferIPv4Stack=true",
         f"-cp {daemon.configuration}:{_jars()}/*",
     ]
-
-
-def _young(daemon: Daemon, heap_mb: int) -> list[str]:
-    young_mb = _young_mb(daemon, heap_mb)
-    return [f"-Xmn{young_mb}m"] if young_mb else []
-
-
-def _young_mb(daemon: Daemon, heap_mb: int) -> int:
-    """Room for short-lived objects from the start, for which the heap must begin as large: a heap that begins small and
-    keeps little stays small, and is collected every few requests: a quarter of the gateway's CPU. 0: the JVM chooses,
-    as G1 does by itself."""
-    return 0 if heap_mb >= LARGE_HEAP_MB else int(heap_mb * daemon.young_share)
 
 
 def _jars() -> str:

@@ -84,7 +84,7 @@ def test_a_sink_is_as_late_as_its_oldest_event(tmp_path: Path) -> None:
 
 
 def test_the_end_of_a_segment_is_no_event_that_waits(tmp_path: Path) -> None:
-    """It is sealed while idle, ten seconds after its first event: a sink that has yet to read that is not ten behind."""
+    """Sealed while idle, ten seconds after its first event: a sink that has yet to read that is not ten behind."""
     writer = Writer(tmp_path).write(event(1))
     all_events = writer.bytes
     sealed = writer.seal()
