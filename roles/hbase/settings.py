@@ -63,7 +63,7 @@ class HbaseRegionserver:
     flush_spread_s: int = 5  # the regions of a server take turns within this
     log_wait_s: int = 60  # how long it waits for a DataNode to write its log to: one is back within ten
     # Compacting competes with a burst for CPU and disk: seldom, and slowly unless files pile up.
-    compaction_files: int = 6
+    compaction_files: int = 10
     compaction_mb_per_s: int = 5
 
     def exposes(self) -> list[Endpoint]:
