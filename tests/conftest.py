@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ class Bench:
         parsed = json.loads(done.stdout.splitlines()[-1])
         assert isinstance(parsed, dict)
         return parsed
+
+    @contextmanager
+    def converged(self) -> Iterator[Bench]:
+        """Its hosts are up and converged in the block, and nothing is left of them after it."""
+        try:
+            self.run("up", "--yes")
+            self.run("converge")
+            yield self
+        finally:
+            assert self.json("down", "--yes")["left"] == []
 
     def ssh(self, node: str, *command: str) -> str:
         """Standard output of a command on a node."""

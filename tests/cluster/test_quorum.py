@@ -28,13 +28,8 @@ groups:
 def quorum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     path: Path = tmp_path_factory.mktemp("topology") / "test-quorum.yml"
     path.write_text(TOPOLOGY)
-    bench = Bench(path)
-    try:
-        bench.run("up", "--yes")
-        bench.run("converge")
+    with Bench(path).converged() as bench:
         yield bench
-    finally:
-        assert bench.json("down", "--yes")["left"] == []
 
 
 def leaders(quorum: Bench) -> list[str]:

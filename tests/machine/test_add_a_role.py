@@ -43,13 +43,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def counter(repository: Path) -> Iterator[Bench]:
     topology = repository / "inventories" / "counter.yml"
     topology.write_text(topology.read_text().replace("name: counter", "name: test-counter"))
-    bench = Bench(topology, repository)
-    try:
-        bench.run("up", "--yes")
-        bench.run("converge")
+    with Bench(topology, repository).converged() as bench:
         yield bench
-    finally:
-        assert bench.json("down", "--yes")["left"] == []
 
 
 def address(counter: Bench, node: str) -> str:

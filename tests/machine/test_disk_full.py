@@ -72,13 +72,8 @@ def test_a_disk_that_fills_up_is_named_and_with_room_again_the_same_command_succ
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(written(tmp_path_factory.mktemp("topology"), "test-host-full"))
-    try:
-        bench.run("up", "--yes")
-        bench.run("converge")
+    with Bench(written(tmp_path_factory.mktemp("topology"), "test-host-full")).converged() as bench:
         yield bench
-    finally:
-        assert bench.json("down", "--yes")["left"] == []
 
 
 def test_a_full_disk_of_a_host_is_named_by_converge_and_verify_until_it_has_room(host: Bench) -> None:

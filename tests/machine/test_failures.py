@@ -33,13 +33,8 @@ groups:
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     path = tmp_path_factory.mktemp("topology") / "t.yml"
     path.write_text(TOPOLOGY)
-    bench = Bench(path)
-    try:
-        bench.run("up", "--yes")
-        bench.run("converge")
+    with Bench(path).converged() as bench:
         yield bench
-    finally:
-        assert bench.json("down", "--yes")["left"] == []
 
 
 def node(name: str) -> tuple[Any, Node]:

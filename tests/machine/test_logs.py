@@ -28,13 +28,8 @@ def redis_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     }
     path = tmp_path_factory.mktemp("topology") / "test-logs.yml"
     path.write_text(yaml.safe_dump(topology))
-    bench = Bench(Path(path))
-    try:
-        bench.run("up", "--yes")
-        bench.run("converge")
+    with Bench(Path(path)).converged() as bench:
         yield bench
-    finally:
-        assert bench.json("down", "--yes")["left"] == []
 
 
 def flood(host: Bench, *properties: str) -> None:

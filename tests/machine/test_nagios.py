@@ -30,13 +30,8 @@ def topology() -> str:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     file = tmp_path_factory.mktemp("topology") / f"{NAME}.yml"
     file.write_text(topology())
-    bench = Bench(file)
-    try:
-        bench.run("up", "--yes")
-        bench.run("converge")
+    with Bench(file).converged() as bench:
         yield bench
-    finally:
-        assert bench.json("down", "--yes")["left"] == []
 
 
 def shown(bench: Bench, check: tuple[str, str]) -> tuple[str, str]:

@@ -59,14 +59,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """One machine, converged."""
     path = tmp_path_factory.mktemp("topology") / f"{NAME}.yml"
     path.write_text(TOPOLOGY)
-    bench = Bench(path)
-    try:
-        bench.run("up", "--yes")
-        bench.run("converge")
+    with Bench(path).converged() as bench:
         yield bench
-    finally:
-        assert bench.json("down", "--yes")["left"] == []
-        assert gone(NAME) == []
+    assert gone(NAME) == []
 
 
 @pytest.fixture
