@@ -28,6 +28,7 @@ from roles.collector.settings import Collector
 SHOW = "quiz-20261121"
 SEGMENT_NAME = re.compile(rf"({ULID.pattern})-w(\d\d)-(\d{{10}})\.(open|sealed|closed)")
 HEADER = re.compile(rb"(P1 ([1-9]\d*) (\d+) ([1-9]\d*) (\d+) )([0-9a-f]{8})\n")
+PATIENCE_S = 60  # with a machine that has other things to do
 LAST_LINE = re.compile(rb"E1 (\d+) (\d+) (\d+)\n")
 
 
@@ -88,7 +89,7 @@ def read_segment(path: Path) -> Segment:
     return Segment(int(match[2]), int(match[3]), match[4], len(content), records, torn)
 
 
-def wait_for(what: str, condition: Callable[[], Any], seconds: float = 10) -> Any:
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     """The condition's first true value; AssertionError when the deadline passes."""
     deadline = time.monotonic() + seconds
     while True:
@@ -144,8 +145,13 @@ class Server:
         for path in (self.root, self.root / "run", self.spool):
             os.chown(path, NOBODY, NOBODY)
 
-    def start(self, seconds: float = 10) -> None:
+    def start(self) -> None:
         """Start nginx, and wait until it is ready."""
+        self.launch()
+        wait_for(f"the collector to be ready; {self.log} says why it is not", self.is_ready)
+
+    def launch(self) -> None:
+        """Start nginx, however ready it will be."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 ["nginx", "-c", str(self.root / "nginx.conf"), "-e", "stderr"],
@@ -158,7 +164,6 @@ class Server:
                 umask=0o027,
                 restore_signals=False,  # SIGXFSZ stays ignored: a failed write is an error then, and not a signal
             )
-        wait_for(f"the collector to be ready; {self.log} says why it is not", self.is_ready, seconds)
 
     def is_ready(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -169,7 +174,7 @@ class Server:
         """Stop as systemd does: gracefully."""
         assert self.process
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(15)
+        self.process.wait(PATIENCE_S)
         self.process = None
 
     def files(self) -> dict[str, os.stat_result]:
@@ -187,7 +192,7 @@ class Server:
         for pid in [self.process.pid, *workers]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(15)
+        self.process.wait(PATIENCE_S)
         self.process = None
         wait_for("killed workers to let go of their files", lambda: not any(map(is_alive, workers)))
 
@@ -196,12 +201,12 @@ class Server:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 
-    def connect(self, timeout: float = 15) -> socket.socket:
+    def connect(self, timeout: float = PATIENCE_S) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.settings.port), timeout)
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.settings.port, timeout=15)
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
@@ -255,6 +260,8 @@ def collector(spool: Path | None = None, **overrides: Any) -> Iterator[Server]:
         "workers": 1,
         "worker_connections": 512,
         "segment_mb": 1,
+        "segment_age_s": 3600,  # open until a test wants it sealed
+        "commit_deadline_ms": 20_000,  # where it is not the test's matter, a slow disk is waited for
         "port": free_port(),
         "metrics_port": free_port(),
         "spool_path": str(spool),

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,7 @@ def assert_unavailable(answer: Answer, sentence: str) -> None:
 
 
 def test_a_frozen_disk_makes_nobody_wait_past_the_deadline(tmp_path: Path) -> None:
-    with loop_disk(tmp_path / "image") as disk, collector(disk, commit_deadline_ms=500) as server:
+    with loop_disk(tmp_path / "image") as disk, collector(disk, commit_deadline_ms=2000) as server:
         assert server.post([event()]).status == 204
         answers: list[Answer] = []
         clients = [threading.Thread(target=lambda: answers.append(server.post([event()]))) for _ in range(20)]
@@ -91,20 +92,20 @@ def test_a_frozen_disk_makes_nobody_wait_past_the_deadline(tmp_path: Path) -> No
                 client.start()
             wait_for("the first refusal", lambda: answers)
             assert server.get("/live").status == 200
+            wait_for("it to take no traffic", lambda: not server.is_ready())
             assert_unavailable(server.get("/ready"), "the disk is slow")
             for client in clients:
                 client.join()
             assert [answer.status for answer in answers] == [503] * 20
             assert all(answer.headers["Retry-After"] for answer in answers)
             assert_unavailable(server.post([event()]), "the disk is slow")
-        wait_for("the thawed disk to be used again", server.is_ready)
         last = event()
-        assert server.post([last]).status == 204
+        wait_for("the thawed disk to be used again", lambda: server.post([last]).status == 204)
         assert server.stored()[-1] == compact(last)
 
 
 def test_what_gathers_while_the_disk_is_stuck_has_a_limit(tmp_path: Path) -> None:
-    with loop_disk(tmp_path / "image") as disk, collector(disk) as server:
+    with loop_disk(tmp_path / "image") as disk, collector(disk, commit_deadline_ms=2000) as server:
         large = compact([event(data="x" * 200_000)])
         answers: list[Answer] = []
         clients = [threading.Thread(target=lambda: answers.append(server.post(large))) for _ in range(8)]
@@ -115,17 +116,19 @@ def test_what_gathers_while_the_disk_is_stuck_has_a_limit(tmp_path: Path) -> Non
                 client.join()
         assert {answer.status for answer in answers} == {503}
         assert "the disk is slow: too much is waiting for it\n" in {answer.text for answer in answers}
-        wait_for("the thawed disk to be used again", server.is_ready)
-        assert server.post([event()]).status == 204
+        wait_for("the thawed disk to be used again", lambda: server.post([event()]).status == 204)
 
 
 def test_a_rotation_on_a_frozen_disk_stops_nothing_but_the_disk(tmp_path: Path) -> None:
-    with loop_disk(tmp_path / "image") as disk, collector(disk, segment_age_s=1, commit_deadline_ms=500) as server:
+    age_s = 3  # more than it takes to freeze the disk
+    with loop_disk(tmp_path / "image") as disk, collector(disk, segment_age_s=age_s, commit_deadline_ms=2000) as server:
         assert server.post([event()]).status == 204
+        begun = time.monotonic()
         with frozen(disk):
             (path,) = disk.glob("*.open")
-            assert server.post([event()]).status == 503  # the segment's age passes while its disk stands still
-            wait_for("a second refusal", lambda: server.post([event()]).status == 503)
+            assert server.post([event()]).status == 503
+            wait_for("its age to pass while its disk stands still", lambda: time.monotonic() > begun + age_s)
+            assert server.post([event()]).status == 503
             assert server.get("/live").status == 200
         wait_for("the thawed disk to be used again", server.is_ready)
         wait_for("the old segment to be sealed", path.with_suffix(".sealed").exists)

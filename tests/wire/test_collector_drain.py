@@ -11,7 +11,7 @@ from tests.wire.collector_server import Server, collector, compact, event, wait_
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with collector(workers=2, segment_age_s=3600) as running:
+    with collector(workers=2) as running:
         yield running
 
 

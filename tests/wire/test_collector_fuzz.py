@@ -18,7 +18,7 @@ from primetime.event import MAX_POS_MS, ULID
 from primetime.shipper.hbase_sink import HbaseSink
 from primetime.shipper.spool import Spool
 from tests.shipping import MemoryHbase
-from tests.wire.collector_server import SHOW, Server, collector, event, new_id
+from tests.wire.collector_server import PATIENCE_S, SHOW, Server, collector, event, new_id
 
 LONGEST = {"user": 256, "type": 64}  # bytes, as written
 SPACE = re.compile(r"[ \t\r\n]*")
@@ -142,7 +142,7 @@ def batch(chance: random.Random) -> bytes:
 def test_the_collector_takes_what_a_strict_parser_takes_and_stores_its_bytes(seed: int) -> None:
     chance, expected, taken, refused = random.Random(seed), list[bytes](), 0, 0
     with collector() as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.settings.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.settings.port, timeout=PATIENCE_S)
         for _ in range(2500):
             body = mutated(batch(chance), chance)
             try:

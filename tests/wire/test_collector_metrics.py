@@ -10,12 +10,12 @@ import time
 from primetime.verify.samples import read
 from tests.shipping import Writer
 from tests.shipping import event as shipped
-from tests.wire.collector_server import Server, collector, compact, event, wait_for
+from tests.wire.collector_server import PATIENCE_S, Server, collector, compact, event, wait_for
 
 
 def told(server: Server) -> dict[str, float]:
     """Every sample, by its name without the common beginning."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.settings.metrics_port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", server.settings.metrics_port, timeout=PATIENCE_S)
     connection.request("GET", "/metrics")
     answer = connection.getresponse()
     found = read(answer.read().decode())
@@ -107,7 +107,7 @@ def test_a_restart_begins_again_and_a_reload_does_not() -> None:
 
 
 def test_what_a_worker_counts_while_it_leaves_is_told() -> None:
-    with collector(workers=1, shutdown_timeout_s=10) as server:
+    with collector(workers=1, shutdown_timeout_s=60, client_timeout_s=60) as server:
         body = compact([event()])
         with server.connect() as connection:
             connection.sendall(b"POST /events HTTP/1.1\r\nHost: c\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -128,7 +128,7 @@ def test_a_worker_that_stands_still_is_not_ready() -> None:
         stuck = server.workers()[1]
         os.kill(stuck, signal.SIGSTOP)
         try:
-            wait_for("the stuck worker to be missed", lambda: told(server)["ready"] == 0, 20)
+            wait_for("the stuck worker to be missed", lambda: told(server)["ready"] == 0)
         finally:
             os.kill(stuck, signal.SIGCONT)
         wait_until_told(server, {"ready": 1})
@@ -145,7 +145,7 @@ def test_a_collector_that_drains_is_not_ready() -> None:
 
 
 def test_the_spool_s_size_and_age_are_those_of_what_lies_in_it() -> None:
-    with collector(segment_age_s=3600) as server:
+    with collector() as server:
         found = wait_until_told(server, {"spool_segments": 0, "spool_oldest_seconds": 0})
         assert found["spool_budget_bytes"] == server.settings.spool_budget_mb * 2**20
         sent = time.time()
