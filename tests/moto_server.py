@@ -33,7 +33,7 @@ class Moto:
         request = urllib.request.Request(
             f"{self.url}/moto-api/{what}", data=body, headers={"Content-Type": "text/plain"}, method="POST"
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.load(answer)["status"] == "ok"
 
     def environment(self, key: str = "test", secret: str = "test") -> dict[str, str]:

@@ -12,6 +12,7 @@ import redis
 from primetime.operations import rendered
 from primetime.secrets.value import Value
 from primetime.shipper.redis_sink import Login, connect
+from tests.waiting import PATIENCE_S
 
 
 def free_port() -> int:
@@ -55,7 +56,7 @@ class RedisServer:
         }
         arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
                 self.client().ping()

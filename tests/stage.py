@@ -18,7 +18,7 @@ from primetime.stage.moments import Director, Say
 from primetime.stage.server import LOOPBACK, Server, listening
 from primetime.stage.snapshot import Node, Poll, Proof
 from primetime.stage.watch import Billing, Readers, Watch
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_S, wait_for
 
 CERTIFICATE = {"acked": 100_000, "missing": 0, "unanswered": 0, "accept_seconds": 4.81, "stored_seconds": 6.2}
 NODES = [
@@ -190,7 +190,7 @@ class Running:
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, str]:
         """Status and text of one request, with the token unless `authorization` is given."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=10)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=PATIENCE_S)
         sent = {"Authorization": f"Bearer {self.token}"} | {
             name.replace("_", "-").title(): value for name, value in headers.items()
         }
@@ -225,6 +225,6 @@ def stage(told: Told | None = None, port: int = 0, audience: Audience | None = N
             yield Running(told, hands, watch, director, kept.token, sock.getsockname()[1], server, serving)
         finally:
             server.stop()
-            serving.join(10)
+            serving.join(PATIENCE_S)
             director.end()
             watch.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+PATIENCE_S = 60.0  # with a machine that has other things to do
 
-def wait_for(claim: Callable[[], bool], what: str, deadline_s: float = 30) -> None:
+
+def wait_for(claim: Callable[[], bool], what: str, deadline_s: float = PATIENCE_S) -> None:
     """Until `claim` holds; an assertion names `what` did not come within `deadline_s`."""
     ends = time.monotonic() + deadline_s
     while not claim():

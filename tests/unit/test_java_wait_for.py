@@ -53,7 +53,7 @@ def wait_for(seconds: float, *conditions: str, daemon: str = "") -> subprocess.C
         [sys.executable, str(REPO / "templates" / "java" / "wait-for.py"), str(seconds), *conditions],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         env={**os.environ, "MAINPID": daemon},
     )
 
@@ -66,7 +66,7 @@ def closed_port() -> str:
 
 def test_it_returns_when_something_listens() -> None:
     with answering(b"") as where:
-        assert wait_for(10, f"tcp:{where}").returncode == 0
+        assert wait_for(60, f"tcp:{where}").returncode == 0
 
 
 def test_it_says_what_it_waited_for(closed_port: str) -> None:
@@ -82,7 +82,7 @@ def test_a_dead_daemon_is_not_waited_for(closed_port: str) -> None:
 
 def test_one_serving_member_makes_an_ensemble_serve(closed_port: str) -> None:
     with answering(SERVING) as where:
-        assert wait_for(10, f"zookeeper:{closed_port},{where}").returncode == 0
+        assert wait_for(60, f"zookeeper:{closed_port},{where}").returncode == 0
 
 
 def test_a_member_without_a_majority_does_not_serve() -> None:
@@ -97,7 +97,7 @@ def test_every_condition_must_hold(closed_port: str) -> None:
 
 def test_a_namenode_with_room_takes_writes() -> None:
     with answering(namenode("Operational", 1)) as where:
-        assert wait_for(10, f"hdfs:{where}").returncode == 0
+        assert wait_for(60, f"hdfs:{where}").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_namenode_that_cannot_store_a_block_is_waited_for(answer: bytes) -> No
 
 def test_a_datanode_that_runs_for_its_namenode_serves() -> None:
     with answering(datanode("RUNNING")) as where:
-        assert wait_for(10, f"datanode:{where}").returncode == 0
+        assert wait_for(60, f"datanode:{where}").returncode == 0
 
 
 @pytest.mark.parametrize("answer", [datanode("CONNECTING"), datanode(), jmx()], ids=["connecting", "alone", "no beans"])
@@ -123,6 +123,6 @@ def test_a_datanode_without_its_namenode_does_not_serve(answer: bytes) -> None:
 
 def test_a_page_is_waited_for_until_it_is_there() -> None:
     with answering(b"HTTP/1.0 200 OK\r\n\r\n") as where:
-        assert wait_for(10, f"http:{where}/login").returncode == 0
+        assert wait_for(60, f"http:{where}/login").returncode == 0
     with answering(b"HTTP/1.0 503 Starting\r\n\r\n") as where:
         assert f"still waiting for http:{where}/login" in wait_for(0.2, f"http:{where}/login").stderr

@@ -81,6 +81,7 @@ def test_an_unplugged_store_is_plugged_in_and_waited_for(director: Director, tol
     told.waiting, told.failing = 4_000, "no route to the RegionServer"
     director.begin("unplug")
     wait_for(lambda: "plug store-1" in did(director), "it is plugged in")
+    wait_for(lambda: "4,000 updates wait" in state(director, "unplug").line, "it has seen what waits")
     assert state(director, "unplug").state == "running"
     told.waiting, told.failing = 0, ""
     told.proof = Proof(at_ms=2**53)  # a ledger that was read after that

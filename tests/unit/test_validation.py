@@ -166,7 +166,7 @@ def test_hosts_that_do_not_fit_into_memory_together_wait_for_each_other() -> Non
     with budget.of(600):
         waiting.start()
         assert not entered.wait(0.1)
-    assert entered.wait(10)
+    assert entered.wait(60)
     waiting.join()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
@@ -59,9 +58,11 @@ class Path_:
             for sink in sinks or (self.to_hbase, self.to_redis):
                 sink.step()
 
-    def reconcile(self, *, apply: bool = False, whole: bool = True) -> Reconciled:
+    def reconcile(
+        self, *, apply: bool = False, whole: bool = True, progress: Callable[[str], None] = lambda _: None
+    ) -> Reconciled:
         collectors = Collectors(self._survey, lambda positions: list(pending(Spool(self.spool), positions)))
-        return reconcile(self.hbase, self.client, collectors, [SHOW], whole=whole, apply=apply, progress=lambda _: None)
+        return reconcile(self.hbase, self.client, collectors, [SHOW], whole=whole, apply=apply, progress=progress)
 
     def _survey(self, positions: Mapping[str, Any]) -> list[Surveyed]:
         last = max((segment.number for segment in Spool(self.spool).scan()), default=0)
@@ -282,10 +283,15 @@ def test_two_do_not_reconcile_at_once(way: Path_) -> None:
 def test_hbase_is_waited_for_when_redis_is_ahead(way: Path_) -> None:
     scene(way).seal()
     way.ship(way.to_redis)
-    shipping = threading.Thread(target=lambda: (time.sleep(0.2), way.ship(way.to_hbase)))
-    shipping.start()
-    assert not way.reconcile().anything
-    shipping.join()
+    said: list[str] = []
+
+    def progress(text: str) -> None:
+        said.append(text)
+        if text.startswith("waiting for HBase"):
+            way.ship(way.to_hbase)
+
+    assert not way.reconcile(progress=progress).anything
+    assert sum(text.startswith("waiting for HBase") for text in said) == 1
 
 
 def bury(hbase: MemoryHbase, *events: bytes, worker: int = 0) -> None:

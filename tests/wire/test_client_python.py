@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import json
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,7 +75,7 @@ def ids(events: set[bytes]) -> list[str]:
 def test_an_event_gets_a_ulid_and_is_stored_with_its_very_fields(server: Server, tmp_path: Path) -> None:
     with client_of(server, tmp_path / "outbox.db") as client:
         event_id = client.send(an_event(7, data={"text": "söß \u2028"}))
-        assert client.flush(10)
+        assert client.flush(60)
     (stored,) = identities(server)
     assert ULID.fullmatch(event_id)
     assert json.loads(stored) == {"id": event_id, **an_event(7, data={"text": "söß \u2028"})}
@@ -103,7 +103,7 @@ def test_what_a_killed_program_had_sent_is_sent_by_the_next_one(server: Server, 
         program.send_signal(signal.SIGKILL)
     server.start()
     with client_of(server, outbox) as client:
-        assert client.flush(30), client.trouble
+        assert client.flush(60), client.trouble
     assert ids(identities(server)) == sorted(sent)
 
 
@@ -114,7 +114,7 @@ def test_a_bad_event_is_parked_alone_and_the_others_of_its_batch_are_stored(serv
         bad = client.send(an_event(0, show="never-declared"))
         good += [client.send(an_event(number)) for number in range(20)]
         server.start()
-        assert client.flush(30), client.trouble
+        assert client.flush(60), client.trouble
         (parked,) = client.parked()
     assert (parked.id, parked.reason.startswith("400 event 0 has a show that is not declared")) == (bad, True)
     assert ids(identities(server)) == sorted(good)
@@ -130,7 +130,7 @@ def test_a_full_spool_is_waited_for_and_the_same_bytes_are_sent_again(tmp_path: 
             assert client.waiting() == 1
             for shipped in server.spool.glob("*.sealed"):
                 shipped.unlink()
-            assert client.flush(30), client.trouble
+            assert client.flush(60), client.trouble
         assert event_id in ids(identities(server))
 
 
@@ -138,22 +138,29 @@ def test_a_dead_collector_s_neighbour_takes_over(server: Server, tmp_path: Path)
     dead = f"http://127.0.0.1:{free_port()}"
     with client_module.Client([dead, address(server)], str(tmp_path / "outbox.db")) as client:
         client.send(an_event(1))
-        assert client.flush(20), client.trouble
+        assert client.flush(60), client.trouble
     assert len(identities(server)) == 1
 
 
-def test_pauses_grow_and_differ_from_client_to_client(server: Server, tmp_path: Path) -> None:
+def test_pauses_grow_and_differ_from_client_to_client(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.kill()
+    drawn: list[float] = []
+
+    def noted(least: float, most: float) -> float:
+        drawn.append(random.uniform(least, most))
+        return drawn[-1]
+
+    monkeypatch.setattr(client_module, "random", SimpleNamespace(uniform=noted))
     pauses: list[list[float]] = []
     for number in range(2):
+        drawn.clear()
         with client_of(server, tmp_path / f"{number}.db") as client:
-            times = [time.monotonic()]
-            failures = 0
+            began = time.monotonic()
             client.send(an_event(1))
-            while failures < 4:
-                wait_for("the next try", lambda seen=failures: client._failures > seen)
-                failures = client._failures
-                times.append(time.monotonic())
-        pauses.append([after - before for before, after in itertools.pairwise(times)])
-    assert all(one[-1] > one[0] for one in pauses)
+            wait_for("the fourth try", lambda: len(drawn) == 4)
+            assert time.monotonic() - began >= sum(drawn[:3]), "it waits as long as it has drawn"
+        pauses.append(drawn[:])
+    assert all(one == sorted(one) and one[-1] > 2 * one[0] for one in pauses)
     assert pauses[0] != pauses[1]

@@ -24,6 +24,7 @@ from primetime.rehearsal import crowd
 from primetime.rehearsal.burst import Burst, Plan
 from primetime.rehearsal.generator import Generator
 from primetime.rehearsal.share import ACKED, REFUSED, UNANSWERED, Share, Tally
+from tests.waiting import PATIENCE_S, wait_for
 
 STORED = b"HTTP/1.1 204 No Content\r\nServer: test\r\nConnection: keep-alive\r\n\r\n"
 STORED_AND_CLOSED = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
@@ -111,7 +112,7 @@ def burst_of(updates: int, **more: Any) -> Burst:
     return Burst("01M7YFS0TCSDYY42QP", Plan("quiz-20261121", updates, **plan))
 
 
-def send(burst: Burst, *collectors: tuple[str, int], attempt_timeout_s: float = 5) -> Tally:
+def send(burst: Burst, *collectors: tuple[str, int], attempt_timeout_s: float = 15) -> Tally:
     """The whole burst, sent by this process."""
     share = Share(burst, list(collectors), burst.plan.connections, attempt_timeout_s=attempt_timeout_s)
     generator = Generator(share)
@@ -176,7 +177,7 @@ def test_what_was_not_answered_with_204_is_sent_again_in_the_same_bytes(answer: 
 def test_a_request_that_is_not_answered_in_time_is_sent_again_in_the_same_bytes() -> None:
     burst = burst_of(200)
     with collector(by_request(burst, {3: SILENCE})) as server:
-        tally = send(burst, server.address, attempt_timeout_s=0.2)
+        tally = send(burst, server.address, attempt_timeout_s=2)  # longer than a busy machine takes to answer
     assert server.came[body_of(burst, 3)] == 2
     assert len(ids_of(burst, tally, ACKED)) == 200
 
@@ -229,7 +230,7 @@ def test_what_a_collector_says_unasked_before_it_hangs_up_is_no_answer() -> None
 
 @pytest.mark.parametrize("answer", [BUSY, HANG_UP, SILENCE], ids=["busy", "hangs up", "silent"])
 def test_a_collector_that_never_stores_leaves_everything_unanswered(answer: bytes | None) -> None:
-    burst = burst_of(50, deadline_s=0.5)
+    burst = burst_of(50, deadline_s=2)
     with collector(lambda body, times: answer) as server:
         tally = send(burst, server.address, attempt_timeout_s=0.1)
     assert tally.outcomes == bytes([UNANSWERED] * 5)
@@ -303,10 +304,7 @@ crowd.send(burst, [("127.0.0.1", port)], lambda text: None)
 
 
 def wait_for_a_request(server: Collector) -> None:
-    ends = time.monotonic() + 20
-    while not server.came:
-        assert time.monotonic() < ends, "no request came within 20 s"
-        time.sleep(0.01)
+    wait_for(lambda: bool(server.came), "a request")
 
 
 def unanswered_process(server: Collector) -> subprocess.Popen[str]:
@@ -323,23 +321,23 @@ def test_a_generator_ends_when_whoever_started_it_is_gone() -> None:
     with collector(lambda body, times: SILENCE) as server, unanswered_process(server) as process:
         assert process.stdin
         process.stdin.close()
-        assert process.wait(timeout=10) == 1
+        assert process.wait(timeout=PATIENCE_S) == 1
 
 
 def test_a_shell_s_limit_of_open_files_does_not_limit_the_crowd() -> None:
     with collector(lambda body, times: STORED) as server:
         command = f"ulimit -Sn 64; exec {sys.executable} -c {shlex.quote(PROGRAM)} {server.address[1]} 100"
-        subprocess.run(["bash", "-c", command], check=True, timeout=60)
+        subprocess.run(["bash", "-c", command], check=True, timeout=PATIENCE_S)
     assert server.connections == 100
 
 
 def test_ctrl_c_ends_the_whole_crowd() -> None:
     with collector(lambda body, times: SILENCE) as server:
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(server.address[1]), "4"], stderr=subprocess.PIPE, start_new_session=True
-        )
+        # what a shell starts in the background ignores Ctrl-C, and so would this
+        command = ["env", "--default-signal=INT", sys.executable, "-c", PROGRAM, str(server.address[1]), "4"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
         wait_for_a_request(server)
         process.send_signal(signal.SIGINT)  # to the starter alone, as a service manager would
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)
         with pytest.raises(ProcessLookupError):
             os.killpg(process.pid, 0)

@@ -17,6 +17,7 @@ from primetime.shipper.redis_sink import Login, RedisSink, connect
 from primetime.shipper.spool import Spool
 from tests.redis_server import RedisServer
 from tests.shipping import RECEIVED_MS, SHOW, SPOOL, Killed, Writer, event, record, vote
+from tests.waiting import PATIENCE_S
 
 SOURCE = f"{SPOOL}-w00"
 POSITION = f"position:{SOURCE}"
@@ -55,7 +56,7 @@ def count(spool: Path, client: redis.Redis, until: str = "2:0", **options: Any) 
 
 
 def go_on(sink: RedisSink, client: redis.Redis, until: str = "2:0") -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while client.get(POSITION) != until:
         with contextlib.suppress(redis.RedisError):
             sink.step()
@@ -159,7 +160,7 @@ def test_a_call_that_failed_is_made_again_and_counts_once(
 def test_two_sinks_at_once_count_each_event_once(tmp_path: Path, client: redis.Redis) -> None:
     scene(tmp_path)
     sinks = [RedisSink(Spool(tmp_path), as_shipper(client), batch_events=3) for _ in range(2)]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while client.get(POSITION) != "2:0" and time.monotonic() < deadline:
         for sink in sinks:
             sink.step()

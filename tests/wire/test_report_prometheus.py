@@ -85,7 +85,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 def answers(port: int) -> bool:
     try:
-        return requests.get(f"http://127.0.0.1:{port}/-/ready", timeout=1).ok
+        return requests.get(f"http://127.0.0.1:{port}/-/ready", timeout=10).ok
     except requests.RequestException:
         return False
 

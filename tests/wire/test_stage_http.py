@@ -18,7 +18,7 @@ from primetime.stage.audience import Audience
 from primetime.stage.server import LOOPBACK, listening
 from primetime.stage.snapshot import Poll
 from tests.stage import Running, stage
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_S, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def running() -> Iterator[Running]:
 @contextmanager
 def stream(running: Running) -> Iterator[Iterator[dict[str, Any]]]:
     """The snapshots that a browser gets, as they come."""
-    connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=10)
+    connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=PATIENCE_S)
     connection.request("GET", f"/snapshots?token={running.token}")
     answer = connection.getresponse()
     assert (answer.status, answer.getheader("content-type", "")[:17]) == (200, "text/event-stream")
@@ -89,7 +89,7 @@ def test_a_node_is_looked_at_and_one_that_is_not_there_is_not(running: Running) 
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_may_not_be_framed(running: Running) -> None:
-    connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=10)
+    connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=PATIENCE_S)
     connection.request("GET", "/")
     policy = connection.getresponse().getheader("content-security-policy", "")
     assert "default-src 'none'" in policy
@@ -140,13 +140,13 @@ def test_it_listens_on_loopback_alone(running: Running) -> None:
 
 def test_the_stage_ends_while_browsers_look() -> None:
     with stage() as running:
-        connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=10)
+        connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=PATIENCE_S)
         connection.request("GET", f"/snapshots?token={running.token}")
         answer = connection.getresponse()
         answer.readline()
         running.server.stop()
         answer.read()  # to its proper end: a stream that is cut off raises IncompleteRead
-        wait_for(lambda: not running.serving.is_alive(), "the stage is over", 5)
+        wait_for(lambda: not running.serving.is_alive(), "the stage is over")
 
 
 def test_the_script_counts_down_for_every_browser_until_it_is_ended(running: Running) -> None:
