@@ -104,7 +104,7 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     path.write_text((REPO / "inventories" / "demo.yml").read_text().replace("name: demo", "name: test-demo"))
     bench = Bench(path)
     try:
-        yield Demo(path, result=bench.json("demo"))
+        yield Demo(path, result=bench.json("demo", "--no-stage"))
     finally:
         assert bench.json("down", "--yes")["left"] == []
 

@@ -12,6 +12,7 @@ from primetime.cli import add_provider, add_topology, status
 from primetime.cli import converge as converge_verb
 from primetime.cli import rehearse as rehearse_verb
 from primetime.cli import verify as verify_verb
+from primetime.cli.stage import PORT
 from primetime.console import Console
 from primetime.converge import converge
 from primetime.errors import NotAsDeclared, PrimetimeError
@@ -19,6 +20,7 @@ from primetime.inventory import live
 from primetime.providers import choose, driver_for, provider_of
 from primetime.quantities import count, seconds
 from primetime.rehearsal.run import Plan
+from primetime.stage import beside
 from primetime.topology import Topology, load
 from primetime.verify import verify
 
@@ -35,6 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
     add_provider(parser)
     parser.add_argument("--updates", default="1e5", help="how many the rehearsal sends (default: 1e5)")
+    parser.add_argument("--no-stage", action="store_true", help="do not serve the live page beside the machines")
     parser.add_argument(
         "--expires", metavar="TIME", help="after it, for example 2h, all of it removes itself; again: from now; never"
     )
@@ -107,11 +110,23 @@ def _everything(topology: Topology, arguments: argparse.Namespace, console: Cons
     console.say(f"{made} machines made or started")
     converge_verb.tell(console, report, dry=False)
     verify_verb.tell(console, verified)
-    console.say(f"the live page, for a stage: bin/primetime stage -t {topology.argument}")
     result = {**status.summary(inventory), "changed": made + report.changed}
+    if certificate is not None and not arguments.no_stage:
+        result["stage"] = _stage(topology, console)
     if certificate is None:
         console.say(f"no rehearsal: {topology.name} has not all of {', '.join(REHEARSED)}")
         return 0, result
     for sentence in certificate.sentences():
         console.say(sentence)
     return (0 if certificate.passed else 3), {**result, "certificate": certificate.to_json()}
+
+
+def _stage(topology: Topology, console: Console) -> str:
+    """Where the live page is, served until `down`; empty when it is not, which is said and spoils nothing else."""
+    try:
+        address = beside.begin(topology, PORT)
+    except PrimetimeError as error:
+        console.say(f"no live page: {error}")
+        return ""
+    console.say(f"the live page, until `down`: {address}")
+    return address

@@ -12,6 +12,7 @@ from primetime.drivers.nspawn import leftovers
 from primetime.drivers.vagrant import containers
 from primetime.errors import UsageError
 from primetime.providers import driver_for, remembered
+from primetime.stage import beside
 from primetime.topology import Topology, load
 
 
@@ -37,6 +38,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return _on_ec2(topology, arguments, console)
     preflight.require_root("down")
     with console.stage("down"):
+        beside.discard(topology.name)  # before the lock: what it mends may need that
         with driver_for(topology).ex_lock("down"):
             machines.down(topology, console.progress)
         left = machines.left(topology)

@@ -14,6 +14,7 @@ from primetime.cli import add_topology
 from primetime.console import Console
 from primetime.errors import UsageError
 from primetime.inventory import Inventory, live
+from primetime.stage import beside
 from primetime.stage.accepted import Accepted
 from primetime.stage.audience import Audience
 from primetime.stage.bill import bill
@@ -42,6 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="also at this machine's address in its network (or ADDRESS): phones vote there, the page wants its token",
     )
+    parser.add_argument(beside.ATTEND, action="store_true", help=argparse.SUPPRESS)  # as `demo` begins it
     parser.add_argument("--scale", help="1:N of a million updates in five seconds (default: 1:10, on EC2 1:1)")
 
 
@@ -50,16 +52,25 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     scale = parsed_scale(arguments.scale) if arguments.scale else SCALES[bool(topology.cloud)]
     inventory = live(topology)
     shared = (own_address() if arguments.share == "" else arguments.share) if arguments.share is not None else ""
-    with alone(topology.name), ExitStack() as sockets:
-        listens = [sockets.enter_context(listening(where, arguments.port)) for where in (LOOPBACK, shared) if where]
+    if not arguments.attend and beside.attendant(topology.name).end():
+        console.say("the stage that `demo` had begun has ended: this one takes its place")
+    with alone(topology.name), ExitStack() as block:
+        listens = [block.enter_context(listening(where, arguments.port)) for where in (LOOPBACK, shared) if where]
         vote_at = f"http://{shared}:{arguments.port}/vote" if shared else ""
         billing = Billing(topology.name, topology.shows[0], scale, vote_at=vote_at, cost=bill(topology))
-        _serve(inventory, billing, listens, console)
+        kept = Kept(topology.name)
+        if arguments.attend:
+            block.enter_context(beside.attending(topology.name, url(listens)))
+        _serve(inventory, billing, listens, kept, console)
     return 0
 
 
-def _serve(inventory: Inventory, billing: Billing, listens: list[socket.socket], console: Console) -> None:
-    kept = Kept(billing.topology)
+def url(listens: list[socket.socket]) -> str:
+    host, port = listens[0].getsockname()
+    return f"http://{host}:{port}/"
+
+
+def _serve(inventory: Inventory, billing: Billing, listens: list[socket.socket], kept: Kept, console: Console) -> None:
     read = readers(inventory)
     audience = Audience(billing.show, inventory.every_endpoint("collector", "http")) if billing.vote_at else None
 
@@ -81,8 +92,7 @@ def _serve(inventory: Inventory, billing: Billing, listens: list[socket.socket],
     )
 
     def ready() -> None:
-        host, port = listens[0].getsockname()
-        address = f"http://{host}:{port}/#{kept.token}"
+        address = f"{url(listens)}#{kept.token}"
         console.say(f"open {address}")
         if billing.vote_at:
             console.say(f"the room votes at {billing.vote_at}: whoever is in that network; nothing else is open to it")

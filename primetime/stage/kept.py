@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from primetime.drivers.nspawn import lock
@@ -22,23 +23,38 @@ Broken = tuple[str, str]  # what to do about it ("start", "plug", "empty", "remo
 @contextlib.contextmanager
 def alone(topology: str) -> Iterator[None]:
     """One stage of a topology at a time: another would mend what this one is just breaking. PrimetimeError then."""
-    folder = home() / "stage"
-    with lock.held(folder / f"{topology}.lock", f"stage -t {topology}"):
+    with lock.held(_lock(topology), f"stage -t {topology}"):
         yield
     with contextlib.suppress(OSError):  # others keep something there
-        folder.rmdir()
+        _lock(topology).parent.rmdir()
+
+
+def holder(topology: str) -> str | None:
+    """Which process serves a topology's stage, and since when; None when none does."""
+    return lock.holder(_lock(topology))
+
+
+def discard(topology: str) -> None:
+    """Forget what a stage that was killed has left, unless another one runs: its machines are gone."""
+    if not holder(topology) and _file(topology).exists():
+        Kept(topology).forget()
 
 
 class Kept:
     """One stage's file."""
 
     def __init__(self, topology: str) -> None:
-        self._path = home() / "stage" / f"{topology}.json"
+        self._path = _file(topology)
         self._lock = threading.Lock()
         found = self._read()
         self.token: str = found.get("token") or secrets.token_urlsafe(18)
         self.broken: list[Broken] = [(str(mend), str(node)) for mend, node in found.get("broken", [])]
         self._write()
+
+    @staticmethod
+    def token_of(topology: str) -> str:
+        """The token of a stage that runs."""
+        return str(json.loads(_file(topology).read_text())["token"])
 
     def add(self, broken: Broken) -> None:
         """Before it is broken."""
@@ -73,3 +89,11 @@ class Kept:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump({"token": self.token, "broken": self.broken}, file)
         new.replace(self._path)
+
+
+def _file(topology: str) -> Path:
+    return home() / "stage" / f"{topology}.json"
+
+
+def _lock(topology: str) -> Path:
+    return home() / "stage" / f"{topology}.lock"

@@ -227,7 +227,7 @@ class Expiry:
 
     def words(self) -> dict[str, str]:
         """Nothing when they do not."""
-        seen, now = _version(expiry.file(self._topology)), time.monotonic()
+        seen, now = _version(expiry.waiting(self._topology).file), time.monotonic()
         if seen != self._seen or (seen and now > self._read_s + self.READ_S):
             self._at_s = expiry.of(self._topology)
             self._seen, self._read_s = seen, now

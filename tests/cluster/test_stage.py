@@ -8,12 +8,16 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from primetime.errors import PrimetimeError
 from primetime.inventory import live
+from primetime.paths import home
+from primetime.stage import beside
 from primetime.stage.hands import Hands
 from primetime.stage.kept import Kept
 from primetime.stage.moments import Director
@@ -28,9 +32,9 @@ GOAL = 1_000_000 // SCALE
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture
-def url(demo: Demo) -> Iterator[str]:
-    """Where a stage of the demo is, which has ended by Ctrl-C afterwards and says that nothing is left."""
+@contextmanager
+def by_hand(demo: Demo) -> Iterator[str]:
+    """Where a stage of the demo is, which has ended by Ctrl-C after the block and says that nothing is left."""
     command = [str(demo.repository / "bin" / "primetime"), "stage", "-t", str(demo.topology), "--json"]
     words = ["--port", str(free_port()), "--scale", f"1:{SCALE}"]
     with subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
@@ -38,6 +42,12 @@ def url(demo: Demo) -> Iterator[str]:
         yield json.loads(process.stdout.readline())["url"]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+@pytest.fixture
+def url(demo: Demo) -> Iterator[str]:
+    with by_hand(demo) as found:
+        yield found
 
 
 def ask(url: str, path: str, method: str = "GET") -> dict[str, Any]:
@@ -70,6 +80,31 @@ def test_a_burst_moves_the_numbers_and_they_agree_with_the_ledger(demo: Demo, ur
     assert (proof["missing"], proof["waiting"], ledger["problems"]) == (0, 0, [])
     assert snapshot["poll"]["name"] == "q1"
     assert {node["state"] for node in snapshot["nodes"]} == {"up"}
+
+
+def test_the_one_beside_a_demo_is_served_until_another_takes_its_place(demo: Demo) -> None:
+    topology = load(str(demo.topology))
+    with by_hand(demo), pytest.raises(PrimetimeError, match=r"`stage -t test-demo` .* serves the stage already"):
+        beside.begin(topology, free_port())
+    first = beside.begin(topology, free_port())
+    assert ask(first, "/snapshot")["topology"] == "test-demo"
+    assert beside.begin(topology, free_port()) == first
+    with by_hand(demo) as second:
+        assert ask(second, "/snapshot")["topology"] == "test-demo"
+        assert beside.attendant("test-demo").told() is None
+
+
+def test_the_one_beside_a_demo_ends_when_it_is_dismissed_and_one_that_was_killed_leaves_no_token(demo: Demo) -> None:
+    topology, attendant = load(str(demo.topology)), beside.attendant("test-demo")
+    for by in (signal.SIGINT, signal.SIGKILL):
+        beside.begin(topology, free_port())
+        told = attendant.told()
+        assert told
+        if by == signal.SIGKILL:
+            os.kill(told["pid"], by)
+        beside.discard("test-demo")
+        wait_for(lambda: attendant.told() is None, "it has ended")
+        assert not list((home() / "stage").glob("test-demo.*"))
 
 
 def declared(demo: Demo) -> list[str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from primetime import expiry
-from primetime.drivers.nspawn import lock
+from primetime import attendants, expiry
 from primetime.stage.accepted import EVENTS, Growing
 from primetime.stage.cluster import busiest, places, queues
 from primetime.stage.hands import figures_of, grouped
@@ -93,15 +90,12 @@ def test_figures_of_a_host_have_names() -> None:
 def test_the_expiry_is_read_when_its_file_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     reads: list[str] = []
     real = expiry.of
-    monkeypatch.setattr(expiry, "RUN", tmp_path)
+    monkeypatch.setattr(attendants, "RUN", tmp_path)
     monkeypatch.setattr(expiry, "of", lambda name: reads.append(name) or real(name))
     found = Expiry("a-test")
     assert (found.words(), reads) == ({}, [])
-    with lock.held(expiry.file("a-test"), "expires") as held:
-        for minutes in (10, 30):
-            told = json.dumps({"at_s": time.time() + minutes * 60})
-            os.truncate(held, 0)
-            os.pwrite(held, told.encode() + b" " * minutes, 0)
+    for minutes in (10, 30):
+        with expiry.waiting("a-test").attending("expires", at_s=time.time() + minutes * 60):
             assert [found.words() for _ in range(3)] == [{"removes itself": f"in {minutes} min"}] * 3
     assert found.words() == {}
-    assert len(reads) == 3  # two texts, and its end
+    assert len(reads) == 3  # two of them, and the end
