@@ -11,7 +11,7 @@ node('primetime') {
         withEnv(["PRIMETIME_CACHE=${env.WORKSPACE}/cache", "PRIMETIME_HOME=${env.WORKSPACE}/home"]) {
             stage('fill') {
                 timeout(time: 30, unit: 'MINUTES') {
-                    sh 'bin/primetime demo'
+                    sh 'bin/primetime demo --no-stage'
                     sh 'bin/primetime down --yes'
                 }
             }

@@ -6,7 +6,7 @@ node('primetime') {
             try {
                 stage('demo') {
                     timeout(time: 30, unit: 'MINUTES') {
-                        sh 'bin/primetime demo --json > demo.json'
+                        sh 'bin/primetime demo --no-stage --json > demo.json'
                     }
                 }
             } finally {
