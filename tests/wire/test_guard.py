@@ -18,6 +18,7 @@ import pytest
 from primetime import bundle
 from primetime.cloud import freeze, machines
 from primetime.cloud.found import Aws, find
+from primetime.drivers.aws import metadata as instance_metadata
 from primetime.drivers.aws.errors import Faulty, Refusal
 from primetime.drivers.aws.metadata import Metadata
 from primetime.drivers.aws.wire import tagged
@@ -116,6 +117,7 @@ def instance(
     places = Places(spool, tmp_path / "draining", tmp_path / "run" / "status.json", desk)
     with proxy_before(moto.url) as proxy, metadata_server() as metadata:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        monkeypatch.setattr(instance_metadata, "_TIMEOUT_S", 60.0)  # here it shares its machine with others
         services = machines.services(EVENING)
         mine = services.scaling.list_auto_scale_group_members(GROUP)[0].id
         metadata.paths |= {"instance-id": mine, "autoscaling/target-lifecycle-state": "InService"}

@@ -49,7 +49,7 @@ class Shipper:
             hbase_port=self.gateway.port,
             hbase_lanes=2,
             hbase_batch_events=100,
-            hbase_timeout_s=5,
+            hbase_timeout_s=30,
             dead_letters=10_000,
             redis_host="127.0.0.1",
             redis_port=self.redis_port,
