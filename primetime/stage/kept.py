@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from primetime.drivers.nspawn import lock
+from primetime.errors import PrimetimeError
 from primetime.paths import home
 
 Broken = tuple[str, str]  # what to do about it ("start", "plug", "empty", "remove"), and the node
@@ -36,8 +37,9 @@ def holder(topology: str) -> str | None:
 
 def discard(topology: str) -> None:
     """Forget what a stage that was killed has left, unless another one runs: its machines are gone."""
-    if not holder(topology) and _file(topology).exists():
-        Kept(topology).forget()
+    if _file(topology).exists() or _lock(topology).exists():
+        with contextlib.suppress(PrimetimeError), alone(topology):
+            Kept(topology).forget()
 
 
 class Kept:
