@@ -9,7 +9,7 @@ from primetime.operations import system_user
 from primetime.settings import from_data
 from roles.collectd.settings import CollectdAgent, CollectdReceiver
 
-PROGRAM = "/opt/primetime/bin/collectd-receiver"
+RECEIVER = "/opt/primetime/collectd-receiver"
 CONFIG = "/etc/primetime/collectd-agent/agent.conf"
 MASKED = "/etc/systemd/system/collectd.service"  # before it is installed, so that it never runs
 
@@ -19,15 +19,21 @@ def collectd_receiver() -> None:
     service = "primetime-collectd-receiver"
     apt.packages(name="Install what the receiver runs on", packages=here.packages(CollectdReceiver))
     system_user(name="Make the receiver's user", user="collectd-receiver")
-    program = files.put(name="Install the receiver", src="templates/collectd/receiver.py", dest=PROGRAM, mode="755")
+    program = files.put(
+        name="Install the receiver", src="templates/collectd/receiver.py", dest=f"{RECEIVER}/receiver", mode="755"
+    )
+    telling = files.put(
+        name="Install how it tells Prometheus", src="primetime/telling.py", dest=f"{RECEIVER}/telling.py", mode="644"
+    )
     units.keep(
         service,
         "collectd's receiver",
         program,
+        telling,
         src=f"templates/collectd/{service}.service.j2",
         new="program or unit",
-        reads=PROGRAM,
-        program=PROGRAM,
+        reads=RECEIVER,
+        program=f"{RECEIVER}/receiver",
         receiver=here.mine(CollectdReceiver),
         address=here.address(),
         within=here.network(),

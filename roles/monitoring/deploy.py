@@ -90,6 +90,9 @@ def monitoring_calendar() -> None:
     series = files.put(
         name="Install what knows a series' days", src="primetime/series.py", dest=f"{CALENDAR}/series.py", mode="644"
     )
+    telling = files.put(
+        name="Install how it tells Prometheus", src="primetime/telling.py", dest=f"{CALENDAR}/telling.py", mode="644"
+    )
     shows = files.put(
         name="Write the shows that have a start",
         src=StringIO(json.dumps(here.showtimes(), indent=1) + "\n"),
@@ -101,6 +104,7 @@ def monitoring_calendar() -> None:
         "the calendar",
         program,
         series,
+        telling,
         shows,
         src=f"templates/monitoring/{service}.service.j2",
         new="program or shows",

@@ -10,7 +10,7 @@ from primetime.operations import system_user
 from roles.java import deploy as java
 from roles.zookeeper.settings import Zookeeper, ZookeeperExporter
 
-EXPORTER = "/opt/primetime/bin/zookeeper-exporter"
+EXPORTER = "/opt/primetime/zookeeper-exporter"
 
 
 def serves() -> str:
@@ -50,16 +50,23 @@ def zookeeper_exporter() -> None:
     apt.packages(name="Install what ZooKeeper's exporter runs on", packages=here.packages(ZookeeperExporter))
     system_user(name="Make the user of ZooKeeper's exporter", user="zookeeper-exporter")
     program = files.put(
-        name="Install ZooKeeper's exporter", src="templates/zookeeper/exporter.py", dest=EXPORTER, mode="755"
+        name="Install ZooKeeper's exporter",
+        src="templates/zookeeper/exporter.py",
+        dest=f"{EXPORTER}/exporter",
+        mode="755",
+    )
+    telling = files.put(
+        name="Install how it tells Prometheus", src="primetime/telling.py", dest=f"{EXPORTER}/telling.py", mode="644"
     )
     units.keep(
         service,
         "ZooKeeper's exporter",
         program,
+        telling,
         src=f"templates/zookeeper/{service}.service.j2",
         new="program or unit",
         reads=EXPORTER,
-        program=EXPORTER,
+        program=f"{EXPORTER}/exporter",
         exporter=here.mine(ZookeeperExporter),
         zookeeper=here.mine(Zookeeper),
         address=here.address(),

@@ -16,10 +16,10 @@ import socket
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler
-from socketserver import StreamRequestHandler, ThreadingTCPServer
+from socketserver import StreamRequestHandler
 
-PATIENCE_S = 4.0  # less than Prometheus has
+from telling import Teller, Threaded
+
 LONGEST = 2048  # bytes of a line
 LABELS = ("host", "plugin_instance", "type_instance")  # the other tags are in the name
 PREFIX = "primetime_collectd_receiver_"
@@ -91,29 +91,6 @@ class Agent(StreamRequestHandler):
             pass
 
 
-class Metrics(BaseHTTPRequestHandler):
-    timeout = PATIENCE_S
-
-    def do_GET(self):
-        if self.path != "/metrics":
-            self.send_error(404)
-            return
-        body = self.server.figures.rendered().encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *words):
-        pass
-
-
-class Server(ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-
-
 def ready():
     """Tell systemd."""
     if place := os.environ.get("NOTIFY_SOCKET"):
@@ -124,8 +101,8 @@ def ready():
 if __name__ == "__main__":
     address, port, http_port, keep_s, most = sys.argv[1], *map(int, sys.argv[2:6])
     figures = Figures(keep_s, most)
-    with Server((address, port), Agent) as agents, Server((address, http_port), Metrics) as metrics:
-        agents.figures = metrics.figures = figures
+    with Threaded((address, port), Agent) as agents, Teller((address, http_port), figures.rendered) as teller:
+        agents.figures = figures
         threading.Thread(target=agents.serve_forever, daemon=True).start()
         ready()
-        metrics.serve_forever()
+        teller.serve_forever()

@@ -9,13 +9,11 @@ sum of theirs.
 import json
 import sys
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingTCPServer
 
 from series import instants, named
+from telling import Teller
 
-PATIENCE_S = 4.0  # less than Prometheus has
 PREFIX = "primetime_show_"
 
 
@@ -46,31 +44,8 @@ def rendered(declared, now):
     return "".join(lines)
 
 
-class Metrics(BaseHTTPRequestHandler):
-    timeout = PATIENCE_S
-
-    def do_GET(self):
-        if self.path != "/metrics":
-            self.send_error(404)
-            return
-        body = rendered(self.server.declared, datetime.now(UTC)).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *words):
-        pass
-
-
-class Server(ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-
-
 if __name__ == "__main__":
     address, port, file = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    with Server((address, port), Metrics) as server:
-        server.declared = json.loads(file.read_text())
-        server.serve_forever()
+    declared = json.loads(file.read_text())
+    with Teller((address, port), lambda: rendered(declared, datetime.now(UTC))) as teller:
+        teller.serve_forever()

@@ -9,10 +9,9 @@ ZooKeeper's own provider is not among the jars that can be had at this version. 
 import re
 import socket
 import sys
-from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingTCPServer
 
-PATIENCE_S = 4.0  # less than Prometheus has
+from telling import PATIENCE_S, Teller
+
 NUMBER = re.compile(r"zk_([a-z0-9_]+)\t(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
 STATE = re.compile(r"zk_server_state\t([a-z-]+)")
 
@@ -39,31 +38,7 @@ def rendered(answer):
     return "".join(f"zookeeper_{name} {value}\n" for name, value in samples)
 
 
-class Metrics(BaseHTTPRequestHandler):
-    timeout = PATIENCE_S
-
-    def do_GET(self):
-        if self.path != "/metrics":
-            self.send_error(404)
-            return
-        body = rendered(asked(*self.server.zookeeper)).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *words):
-        pass
-
-
-class Server(ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-
-
 if __name__ == "__main__":
     address, port, zookeeper_port = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    with Server((address, port), Metrics) as server:
-        server.zookeeper = (address, zookeeper_port)
-        server.serve_forever()
+    with Teller((address, port), lambda: rendered(asked(address, zookeeper_port))) as teller:
+        teller.serve_forever()

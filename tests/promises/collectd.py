@@ -2,7 +2,7 @@
 
 from tests.promises.breaking import CONVERGED, Break, changed, overridden, stopped
 
-PROGRAM = "/opt/primetime/bin/collectd-receiver"
+PROGRAM = "/opt/primetime/collectd-receiver/receiver"
 AGENT_CONFIG = "/etc/primetime/collectd-agent/agent.conf"
 RESTART, RESTART_AGENT = "systemctl restart primetime-collectd-receiver", "systemctl restart primetime-collectd-agent"
 ALSO = (

@@ -4,7 +4,7 @@ from roles.zookeeper.settings import Zookeeper
 from tests.promises.breaking import CONVERGED, Break, as_root, changed, closed, configured, heap, mode, process
 
 HOME = "/var/lib/zookeeper"
-PROGRAM = "/opt/primetime/bin/zookeeper-exporter"
+PROGRAM = "/opt/primetime/zookeeper-exporter/exporter"
 INSTALLED = (
     f"zookeeper/exporter: {CONVERGED}Install ZooKeeper's exporter",
     f"zookeeper/exporter: {CONVERGED}Restart ZooKeeper's exporter on its new program or unit",

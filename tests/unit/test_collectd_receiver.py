@@ -8,13 +8,16 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from primetime import telling
 from primetime.paths import REPO
 from primetime.verify.samples import read
+from tests.hosted import hosted
 from tests.redis_server import free_port
 from tests.waiting import wait_for
 
@@ -31,7 +34,9 @@ def program() -> ModuleType:
     spec = importlib.util.spec_from_file_location("collectd_receiver_program", PROGRAM)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "telling", telling)  # on a host it lies beside the program
+        spec.loader.exec_module(module)
     return module
 
 
@@ -112,9 +117,10 @@ def test_a_label_cannot_end_itself(program: ModuleType) -> None:
     assert list(shown(found)) == ['collectd_load_load{host="a\\"}\\\\"}']
 
 
-def test_the_program_shows_what_came_over_a_connection() -> None:
+def test_the_program_shows_what_came_over_a_connection(tmp_path: Path) -> None:
+    program = hosted(tmp_path, PROGRAM, "telling")
     port, http_port = free_port(), free_port()
-    process = subprocess.Popen([sys.executable, PROGRAM, "127.0.0.1", str(port), str(http_port), "60", "10"], env={})
+    process = subprocess.Popen([sys.executable, program, "127.0.0.1", str(port), str(http_port), "60", "10"], env={})
     url = f"http://127.0.0.1:{http_port}/metrics"
 
     def told() -> dict[str, float]:

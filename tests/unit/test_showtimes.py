@@ -15,14 +15,16 @@ from types import ModuleType
 import pytest
 import yaml
 
-from primetime import series
+from primetime import series, telling
 from primetime.calendar import LEAD, broadcasts, changes
 from primetime.paths import REPO
 from primetime.showtimes import showtimes
 from primetime.topology import Topology, load, parse
 from primetime.topology.shows import Show
 from primetime.verify.samples import read, samples
+from tests.hosted import hosted
 from tests.redis_server import free_port
+from tests.waiting import PATIENCE_S
 
 PROGRAM = REPO / "templates" / "monitoring" / "showtimes.py"
 QUIZ = {"name": "quiz", "start": "2026-10-18 20:35", "time_zone": "Europe/Berlin", "lasts": "90m", "repeat": "weekly"}
@@ -39,7 +41,8 @@ def topology(*shows: dict[str, str]) -> Topology:
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.setitem(sys.modules, "series", series)  # on a host it lies beside the program
+    monkeypatch.setitem(sys.modules, "series", series)  # on a host they lie beside the program
+    monkeypatch.setitem(sys.modules, "telling", telling)
     spec = importlib.util.spec_from_file_location("showtimes_program", PROGRAM)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -101,14 +104,13 @@ def test_where_collectors_come_and_go_a_show_needs_what_its_burst_asks_for() -> 
 
 
 def test_the_program_tells_it_to_whoever_asks(tmp_path: Path) -> None:
-    (tmp_path / "showtimes").write_text(PROGRAM.read_text())
-    (tmp_path / "series.py").write_text((REPO / "primetime" / "series.py").read_text())
+    program = hosted(tmp_path, PROGRAM, "series", "telling")
     (tmp_path / "shows.json").write_text(json.dumps(showtimes(topology(NEWS))))
     port = free_port()
-    command = [sys.executable, str(tmp_path / "showtimes"), "127.0.0.1", str(port), str(tmp_path / "shows.json")]
+    command = [sys.executable, str(program), "127.0.0.1", str(port), str(tmp_path / "shows.json")]
     process = subprocess.Popen(command, env={})
     try:
-        assert list(told_within(port, 20).values())[1] == 3
+        assert list(told_within(port, PATIENCE_S).values())[1] == 3
     finally:
         process.kill()
         process.wait()

@@ -7,11 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 from primetime.paths import REPO
 from primetime.verify.samples import samples
+from tests.hosted import hosted
 from tests.redis_server import free_port
 from tests.unit.test_java_wait_for import ALONE, answering
+from tests.waiting import PATIENCE_S
 
 PROGRAM = REPO / "templates" / "zookeeper" / "exporter.py"
 SERVING = (
@@ -25,10 +30,15 @@ SERVING = (
 )
 
 
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    return hosted(tmp_path, PROGRAM, "telling")
+
+
 @contextmanager
-def exporting(zookeeper_port: int) -> Iterator[int]:
+def exporting(program: Path, zookeeper_port: int) -> Iterator[int]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, str(PROGRAM), "127.0.0.1", str(port), str(zookeeper_port)])
+    process = subprocess.Popen([sys.executable, str(program), "127.0.0.1", str(port), str(zookeeper_port)], env={})
     try:
         yield port
     finally:
@@ -37,7 +47,7 @@ def exporting(zookeeper_port: int) -> Iterator[int]:
 
 
 def told(port: int) -> dict[str, float]:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while True:
         try:
             return samples("127.0.0.1", port)
@@ -46,8 +56,8 @@ def told(port: int) -> dict[str, float]:
             time.sleep(0.02)
 
 
-def test_each_number_is_told_by_its_name() -> None:
-    with answering(SERVING) as zookeeper, exporting(int(zookeeper.partition(":")[2])) as port:
+def test_each_number_is_told_by_its_name(program: Path) -> None:
+    with answering(SERVING) as zookeeper, exporting(program, int(zookeeper.partition(":")[2])) as port:
         assert told(port) == {
             "zookeeper_up": 1,
             'zookeeper_server_state{state="leader"}': 1,
@@ -57,11 +67,11 @@ def test_each_number_is_told_by_its_name() -> None:
         }
 
 
-def test_one_that_serves_nobody_is_not_up() -> None:
-    with answering(ALONE) as zookeeper, exporting(int(zookeeper.partition(":")[2])) as port:
+def test_one_that_serves_nobody_is_not_up(program: Path) -> None:
+    with answering(ALONE) as zookeeper, exporting(program, int(zookeeper.partition(":")[2])) as port:
         assert told(port) == {"zookeeper_up": 0}
 
 
-def test_one_that_is_not_there_is_not_up() -> None:
-    with exporting(free_port()) as port:
+def test_one_that_is_not_there_is_not_up(program: Path) -> None:
+    with exporting(program, free_port()) as port:
         assert told(port) == {"zookeeper_up": 0}
