@@ -40,6 +40,14 @@ def test_with_all_hosts_of_one_kind_at_a_time_so_that_what_is_measured_is_compar
     assert ({*hosts, "unit"}, servers) == (set(GROUPS) - {"wire"}, ("wire",))
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_no_two_files_of_one_lane_have_the_same_name(together: bool) -> None:
+    """pytest takes them for one module, and runs nothing at all."""
+    for lane in suite._lanes(list(GROUPS), together):
+        names = [path.name for group in lane for path in (REPO / "tests" / group).glob("test_*.py")]
+        assert sorted(names) == sorted(set(names)), lane
+
+
 def test_one_group_is_one_lane_and_units_are_none() -> None:
     assert suite._lanes(["cluster"], together=True) == [("cluster",)]
     assert suite._lanes(["unit"], together=True) == []
