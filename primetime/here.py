@@ -95,13 +95,18 @@ def all_groups() -> list[str]:
 
 
 def scrapes() -> list[dict[str, Any]]:
-    """On a monitoring host: what Prometheus is to scrape (primetime/scraping.py)."""
+    """On a monitoring host: what Prometheus is to scrape of those that do not come and go (primetime/scraping.py)."""
     return list(host.data.scrapes)
 
 
 def probes() -> list[dict[str, Any]]:
     """On a monitoring host: which endpoints are to be asked from outside whether they answer."""
     return list(host.data.probes)
+
+
+def members() -> dict[str, Any]:
+    """On a monitoring host: how it finds members of groups that scale (primetime/discovery.py)."""
+    return dict(host.data.discovery)
 
 
 def checks() -> list[dict[str, Any]]:

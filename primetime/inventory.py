@@ -6,11 +6,11 @@ Called by inventories/*.py (plain pyinfra), by converge, verify, status and the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from primetime import artifacts, distributions, scraping, sizing
+from primetime import artifacts, discovery, distributions, scraping, sizing
 from primetime.endpoints import Endpoint
 from primetime.errors import UsageError
 from primetime.flows import Flow, flows, into, out_of
@@ -43,31 +43,40 @@ class Inventory:
     located: Mapping[str, Located]
     network: str  # CIDR that all hosts are in
     controllers: tuple[str, ...]  # the addresses, or networks, from which the controlling machine reaches them
-    coming: Mapping[str, str] = field(default_factory=dict)  # group whose members come and go → the network they are in
+    coming: tuple[NodeSpec, ...] = ()  # what a member of each group that scales is, called after the group
+    members: frozenset[str] = frozenset()  # the nodes that serve in such a group
 
     @cached_property
     def cluster(self) -> dict[str, list[dict[str, str]]]:
-        """Inventory group → its hosts, as {name, address}."""
+        """Inventory group → its hosts, as {name, address}; there may be none of a group that scales."""
+        scaling = [group for each in self.coming for group in each.groups]
         return {
             group: [
                 {"name": node.name, "address": self.located[node.name].address}
                 for node in self.topology.in_group(group)
             ]
-            for group in self.topology.all_groups()
+            for group in dict.fromkeys([*self.topology.all_groups(), *scaling])
         }
 
     @cached_property
     def flows(self) -> list[Flow]:
-        """Who may connect to whom."""
+        """Who may connect to whom. Whoever comes later is let in, and reached, by the network it will be in."""
         exposed = {
             self.located[node.name].address: self.endpoints(node, self.settings(node)) for node in self.topology.nodes
         }
+        if self.coming:
+            exposed[self.network] = [each for node in self.coming for each in self.endpoints(node, self.settings(node))]
         members = {group: [host["address"] for host in hosts] for group, hosts in self.cluster.items()}
-        members |= {group: [network] for group, network in self.coming.items()}
+        members |= {group: [self.network] for node in self.coming for group in node.groups}
         for group, cls in known().items():
             if other := getattr(cls, "reaches_as", ""):
                 members[other] = [*members.get(other, ()), *members.get(group, ())]
         return flows(exposed, members, self.controllers)
+
+    @property
+    def fixed(self) -> list[NodeSpec]:
+        """The nodes that do not come and go."""
+        return [node for node in self.topology.nodes if node.name not in self.members]
 
     def settings(self, node: NodeSpec) -> dict[str, Any]:
         """Every override that holds on a host: group_data, then the topology's own."""
@@ -105,7 +114,11 @@ class Inventory:
         """What only a host that watches has to know of all others."""
         address, found = self.located[node.name].address, dict[str, Any]()
         if "monitoring" in node.groups:
-            found |= {"scrapes": scraping.jobs(self), "probes": scraping.probes(self, address)}
+            found |= {
+                "scrapes": scraping.jobs(self, self.fixed),
+                "probes": scraping.probes(self, address, self.fixed),
+                "discovery": discovery.of(self, address),
+            }
             found |= {"showtimes": showtimes(self.topology)}
         if "nagios" in node.groups:
             found |= {"checks": scraping.checks(self, address)}

@@ -37,9 +37,17 @@ LANE = '{job="shipper",node="collector-1",sink="hbase",lane="hbase-%d"}'
 SECRET = '{job="base_exporter",node="redis-1",secret="redis_shipper"}'
 
 
+MEMBER = {"job": "collector", "node": "collector-i-0123456789abcdef0", "instance": "10.0.0.9:9145"}
+ASKED = {"job": "probe", "group": "collector", "endpoint": "http", "instance": "10.0.0.9:8080"}
 TLS = '{job="probe",node="jenkins-1",group="jenkins",endpoint="https"}'
 SHOW = {"job": "monitoring_calendar", "node": "watch-1", "show": "quiz"}
 TOO_FEW = "quiz begins within 15 minutes, or is on, and needs 2 collectors: fewer take traffic, as watch-1 sees it."
+
+
+def of_member(metric: str, **labels: str) -> str:
+    """A series of a member of a group that scales."""
+    told = ",".join(f'{label}="{value}"' for label, value in {**MEMBER, **labels}.items())
+    return f"{metric}{{{told}}}"
 
 
 def before_a_show(begins_s: int, *ready: str) -> dict[str, str]:
@@ -75,6 +83,28 @@ CASES: dict[str, tuple[Case, ...]] = {
             REDIS,
             "redis_exporter on redis-1 has not told Prometheus anything for a minute.",
         ),
+        Case("a new member has not converged yet", {of_member("up"): "0x110"}, "25m"),
+        Case(
+            "a member converged, and then it died",
+            {of_member("up"): "0x20 1x4 0x20"},
+            "9m",
+            MEMBER,
+            "collector on collector-i-0123456789abcdef0 has not told Prometheus anything for a minute.",
+        ),
+        Case(
+            "a member never converged, and is there for longer than its hook",
+            {of_member("up"): "0x200"},
+            "40m",
+            MEMBER,
+            "collector on collector-i-0123456789abcdef0 has not told Prometheus anything for a minute.",
+        ),
+        Case(
+            "a member served for hours before it died",
+            {of_member("up"): "1x400 0x200"},
+            "140m",
+            MEMBER,
+            "collector on collector-i-0123456789abcdef0 has not told Prometheus anything for a minute.",
+        ),
     ),
     "EndpointSilent": (
         Case("it answers", {PROBED: "1x20"}, "3m"),
@@ -84,6 +114,14 @@ CASES: dict[str, tuple[Case, ...]] = {
             "3m",
             {"job": "probe", "node": "redis-1", "group": "redis", "endpoint": "redis", "instance": "10.0.0.5:2"},
             "redis on redis-1 does not answer at 10.0.0.5:2.",
+        ),
+        Case("a new member does not answer yet", {of_member("probe_success", **ASKED): "0x110"}, "25m"),
+        Case(
+            "a member answers no more",
+            {of_member("probe_success", **ASKED): "0x20 1x4 0x20"},
+            "9m",
+            {**MEMBER, **ASKED},
+            "collector on collector-i-0123456789abcdef0 does not answer at 10.0.0.9:8080.",
         ),
     ),
     "DiskFullSoon": (

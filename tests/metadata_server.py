@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
 
 @dataclass
@@ -25,16 +26,20 @@ def metadata_server(address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Met
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            self._answer("a-token" if self.path == "/latest/api/token" else None)
+            asked_s = self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
+            lasts = {"X-aws-ec2-metadata-token-ttl-seconds": asked_s} if asked_s else {}
+            self._answer("a-token" if self.path == "/latest/api/token" else None, lasts)
 
         def do_GET(self) -> None:
             asked = self.path.removeprefix("/latest/meta-data/")
             paths = told.of.get(self.client_address[0], told.paths)
             self._answer(paths.get(asked) if self.headers["X-aws-ec2-metadata-token"] == "a-token" else None)
 
-        def _answer(self, text: str | None) -> None:
+        def _answer(self, text: str | None, headers: Mapping[str, str] = MappingProxyType({})) -> None:
             with contextlib.suppress(ConnectionError):  # who asked no longer waits
                 self.send_response(404 if text is None else 200)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write((text or "").encode())
 

@@ -158,7 +158,7 @@ class Pocket:
 
     def _make(self, instance: str, plain: dict[str, Any]) -> None:
         address, role = plain["PrivateIpAddress"], "role"
-        key = {name: "test" for name in ("AccessKeyId", "SecretAccessKey", "Token")}
+        key = {"Code": "Success", **{name: "test" for name in ("AccessKeyId", "SecretAccessKey", "Token")}}
         self.metadata.of[address] = {
             "instance-id": instance,
             "placement/region": REGION,

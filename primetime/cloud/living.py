@@ -21,7 +21,7 @@ from primetime.guard.marks import SPOOL_DEVICE
 from primetime.inventory import Inventory, Located
 from primetime.topology import NodeSpec, Topology, inventory_groups
 from primetime.topology.checking import PRIVATE
-from primetime.topology.cloud import Cloud
+from primetime.topology.cloud import Cloud, CloudGroup
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ def inventory(topology: Topology, services: Aws | None = None, here: bool = Fals
         each.name: Located(each.address, way.key, way.known_hosts, way.config, reached[each.name], each.spool)
         for each in found
     }
-    coming = {
-        group: cloud.network for each in cloud.groups if each.scales for group in inventory_groups(list(each.roles))
-    }
+    scaling = {group.name: group for group in cloud.groups if group.scales}
+    coming = tuple(_member(group, name) for name, group in scaling.items())
+    members = frozenset(each.name for each in found if each.group in scaling and not each.baking)
     live = replace(topology, nodes=tuple(_specs(topology, cloud, found)))
-    return Inventory(live, located, cloud.network, cloud.controllers, coming)
+    return Inventory(live, located, cloud.network, cloud.controllers, coming, members)
 
 
 def _specs(topology: Topology, cloud: Cloud, found: Sequence[Machine]) -> Iterator[NodeSpec]:
@@ -90,7 +90,11 @@ def _specs(topology: Topology, cloud: Cloud, found: Sequence[Machine]) -> Iterat
     for group in cloud.groups:
         for each in found:
             if group.scales and each.group == group.name:
-                yield NodeSpec(each.name, inventory_groups(list(group.roles)), group.memory_mb)
+                yield _member(group, each.name)
+
+
+def _member(group: CloudGroup, name: str) -> NodeSpec:
+    return NodeSpec(name, inventory_groups(list(group.roles)), group.memory_mb)
 
 
 def _require_nodes(topology: Topology, found: Iterable[Machine]) -> None:

@@ -2,6 +2,18 @@
 
 from primetime.alerts import Alert
 
+# A member of a group on EC2 is called after its instance. It is asked as soon as that runs, and answers when it has
+# converged. If it never does, its launch hook, of half an hour, ends it.
+_MEMBER = 'node=~".+-i-[0-9a-f]{8,}"'
+
+
+def _silent(metric: str, of: str = "") -> str:
+    """What does not answer, but for what a new member has yet to start."""
+    members = f"{metric}{{{_MEMBER}}}"
+    known = f"{members} offset 30m or max_over_time({members}[30m]) > 0"
+    return f"{metric}{of} < $threshold unless ({members} unless ({known}))"
+
+
 ALERTS = (
     Alert(
         name="Watchdog",
@@ -14,7 +26,7 @@ ALERTS = (
     ),
     Alert(
         name="TargetDown",
-        expression='up{job!="probe"} < $threshold',
+        expression=_silent("up", '{job!="probe"}'),
         threshold=1,
         reason="a daemon that cannot say how it is may be gone, and no other alert of it can fire meanwhile",
         lasts_s=60,  # a JVM restarts within half of it
@@ -35,7 +47,7 @@ ALERTS = (
     ),
     Alert(
         name="EndpointSilent",
-        expression="probe_success < $threshold",
+        expression=_silent("probe_success"),
         threshold=1,
         reason="what other hosts or phones connect to must take a connection and answer",
         lasts_s=60,

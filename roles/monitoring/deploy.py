@@ -9,6 +9,7 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, systemd
 
 from primetime import alerts, here, units
+from primetime.drivers.aws import regions
 from primetime.operations import system_user
 from roles.monitoring.settings import Monitoring, MonitoringCalendar
 
@@ -65,6 +66,8 @@ def monitoring() -> None:
         targets=TARGETS,
         rules=RULES,
         node_name=here.name(),
+        members=here.members(),
+        aws=regions.url_given("ec2"),  # where whoever converges finds it
         **values,
     )
     for folder in ("consoles", "libraries"):  # read anew at each look
@@ -76,7 +79,8 @@ def monitoring() -> None:
             dir_mode="755",
             delete=True,
         )
-    _daemon("prometheus", "Prometheus", rules, prometheus, pages=PAGES, **values)
+    asking: dict[str, Any] = {"within": []} if here.members()["scrapes"] else {}  # EC2 answers outside of the network
+    _daemon("prometheus", "Prometheus", rules, prometheus, pages=PAGES, **values, **asking)
 
 
 @deploy("Monitoring calendar")

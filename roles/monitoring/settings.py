@@ -20,6 +20,7 @@ class Monitoring:
     prober_port: int = 9115
 
     scrape_interval_s: int = 5  # a burst is over within five
+    discovery_interval_s: int = 15  # on EC2, how often it is asked for members of groups that scale
     retention_days: int = 15
     retention_mb: int = 1024  # whichever is reached first; what is being written, some 100 MB, comes on top
     # Of the host's memory, where Go begins to collect in earnest; the rest is the system's, Alertmanager's and the

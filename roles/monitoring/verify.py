@@ -32,9 +32,11 @@ def _asked(node: Any, path: str, **query: str) -> Any:
 
 
 def _left(node: Any, look: Callable[[], list[str]]) -> list[str]:
-    """What `look` still finds wrong after these rounds of scrapes and one of alerts; it returns once nothing is."""
+    """What `look` still finds wrong after these rounds of scrapes, one of alerts and one of looking who is there; it
+    returns once nothing is."""
     settings = node.mine(Monitoring)
-    ends = time.monotonic() + ROUNDS * settings.scrape_interval_s + settings.resend_s
+    rounds = ROUNDS * settings.scrape_interval_s + settings.resend_s + settings.discovery_interval_s
+    ends = time.monotonic() + rounds
     while (wrong := look()) and time.monotonic() < ends:
         time.sleep(0.5)
     return wrong
@@ -50,12 +52,19 @@ def _active(node: Any) -> list[dict[str, Any]]:
 
 
 def test_its_targets_are_those_that_hosts_declare(node: Any) -> None:
-    wanted = _targets(node.data["scrapes"]) | _targets(node.data["probes"])
+    """Of those that come and go some may have come meanwhile."""
+    listed = _targets(node.data["scrapes"]) | _targets(node.data["probes"])
+    members = node.data["discovery"]
+    coming = {job["name"] for job in (*members["scrapes"], *members["probes"])}
+    there = _targets(members["now"])
 
     def differing() -> list[str]:
-        active = [each["labels"] for each in _active(node) if each["labels"]["job"] != "prober"]
-        found = {(labels["instance"], labels["node"]) for labels in active}
-        return sorted(f"{name} ({target})" for target, name in wanted ^ found)
+        found: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
+        for each in _active(node):
+            labels = each["labels"]
+            if labels["job"] != "prober":
+                found[each["scrapePool"] in coming].add((labels["instance"], labels["node"]))
+        return sorted(f"{name} ({target})" for target, name in (listed ^ found[False]) | (there - found[True]))
 
     assert not (wrong := _left(node, differing)), f"declared and not asked, or asked and not declared: {wrong}"
 
@@ -85,7 +94,8 @@ def _listens(network: Any, hosts: dict[str, Any], labels: dict[str, str]) -> boo
 
 
 def test_it_asks_every_endpoint_it_may_whether_it_answers(node: Any) -> None:
-    wanted = _targets(node.data["probes"])
+    members = [job for job in node.data["discovery"]["now"] if "group" in job["labels"]]
+    wanted = _targets(node.data["probes"]) | _targets(members)
 
     def unasked() -> list[str]:
         asked = {each["metric"]["instance"] for each in _asked(node, "query", query="probe_success")["result"]}

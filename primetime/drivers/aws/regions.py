@@ -35,14 +35,19 @@ class Endpoint:
 
 def endpoint(service: str, region: str, environ: Mapping[str, str] = os.environ) -> Endpoint:
     """Where `service` (its signing name) answers: AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, else by the rule."""
-    url = environ.get(f"AWS_ENDPOINT_URL_{_SHORT.get(service, service.upper())}") or environ.get("AWS_ENDPOINT_URL")
-    if url:
+    if url := url_given(service, environ):
         return _of_url(url)
     if not REGION.fullmatch(region):
         raise UsageError(f"region {region!r}: write a region's name, for example eu-central-1")
     suffix = next((suffix for begin, suffix in _SUFFIXES.items() if region.startswith(begin)), "amazonaws.com")
     where = service if service in _GLOBAL and suffix == "amazonaws.com" else f"{service}.{region}"
     return Endpoint(f"{where}.{suffix}", 443, True)
+
+
+def url_given(service: str, environ: Mapping[str, str] = os.environ) -> str:
+    """What the environment says of where `service` answers; empty where it says nothing."""
+    own = environ.get(f"AWS_ENDPOINT_URL_{_SHORT.get(service, service.upper())}")
+    return own or environ.get("AWS_ENDPOINT_URL") or ""
 
 
 def _of_url(url: str) -> Endpoint:
