@@ -33,7 +33,8 @@ def of(inventory: Inventory, source: str) -> dict[str, Any]:
         return {"scrapes": [], "probes": [], "now": []}
     from primetime.cloud.found import BAKE  # imported late: other topologies need nothing of AWS
 
-    members = [node for node in inventory.topology.nodes if node.name in inventory.members]
+    there = [node for node in inventory.topology.nodes if node.name in inventory.members]
+    members = [node for node in there if not inventory.located[node.name].baking]
     return {
         "region": cloud.region,
         "filters": [

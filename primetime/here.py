@@ -23,7 +23,7 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Peer:
-    """A host of the cluster: node name (resolvable on every host) and address."""
+    """A host of the cluster: node name (every host knows those that it may look for) and address."""
 
     name: str
     address: str
@@ -37,6 +37,11 @@ def mine(cls: type[S]) -> S:
 def peers(group: str) -> list[Peer]:
     """The hosts of a role (`zookeeper`) or daemon (`hdfs_namenode`), in order of name."""
     return [Peer(**peer) for peer in host.data.cluster.get(group, [])]
+
+
+def named() -> list[Peer]:
+    """The hosts that this one knows by name, itself among them."""
+    return [Peer(**peer) for peer in host.data.named]
 
 
 def address() -> str:

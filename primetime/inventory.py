@@ -32,6 +32,7 @@ class Located:
     ssh_config: str
     reached_at: str = ""  # where ssh finds it, if not at its address
     spool_volume: str = ""  # on EC2: the volume that its spool is on
+    baking: bool = False  # on EC2: it becomes an image, and serves nobody
     image_root: str = ""  # the folder that its file system began as, where the provider has it on this machine
 
 
@@ -44,7 +45,7 @@ class Inventory:
     network: str  # CIDR that all hosts are in
     controllers: tuple[str, ...]  # the addresses, or networks, from which the controlling machine reaches them
     coming: tuple[NodeSpec, ...] = ()  # what a member of each group that scales is, called after the group
-    members: frozenset[str] = frozenset()  # the nodes that serve in such a group
+    members: frozenset[str] = frozenset()  # the nodes that are of such a group
 
     @cached_property
     def cluster(self) -> dict[str, list[dict[str, str]]]:
@@ -78,6 +79,24 @@ class Inventory:
         """The nodes that do not come and go."""
         return [node for node in self.topology.nodes if node.name not in self.members]
 
+    def _begun_by(self, address: str) -> list[Flow]:
+        """What a host may begin; to members by their network alone, so that nothing changes when one comes."""
+        members = {self.located[name].address for name in self.members}
+        return [flow for flow in out_of(self.flows, address) if flow.address not in members]
+
+    def _named(self, node: NodeSpec) -> list[dict[str, str]]:
+        """{name, address} of the hosts that one knows by name: itself, and all but members that no host looks for."""
+        return [
+            {"name": each.name, "address": self.located[each.name].address}
+            for each in self.topology.nodes
+            if each.name == node.name or each.name not in self.members or self._is_looked_for(each)
+        ]
+
+    def _is_looked_for(self, node: NodeSpec) -> bool:
+        """Whether daemons of this cluster connect to it; monitoring does by its address."""
+        others = self.cluster.keys() - {"monitoring"}
+        return any(others & set(endpoint.open_to) for _, endpoint in self.endpoints(node, self.settings(node)))
+
     def settings(self, node: NodeSpec) -> dict[str, Any]:
         """Every override that holds on a host: group_data, then the topology's own."""
         return overrides(node.groups, self.topology.settings)
@@ -103,7 +122,8 @@ class Inventory:
             "network": self.network,
             "controllers": list(self.controllers),
             "flows_in": [asdict(flow) for flow in into(self.flows, where.address)],
-            "flows_out": [asdict(flow) for flow in out_of(self.flows, where.address)],
+            "flows_out": [asdict(flow) for flow in self._begun_by(where.address)],
+            "named": self._named(node),
             "shows": list(self.topology.shows),
             "release": distributions.release(self.topology.image),
             "artifacts": artifacts.ensure(node.groups, self.topology.image),
@@ -175,16 +195,17 @@ def live(topology: Topology, here: bool = False) -> Inventory:
         which = ", ".join(missing) if len(missing) < len(topology.nodes) else "no machine"
         word = "not running" if len(missing) < len(topology.nodes) else "is up"
         raise UsageError(f"{topology.name}: {which} {word}: bin/primetime up -t {topology.given} --yes makes them")
-    fields = ("address", "ssh_key", "known_hosts", "ssh_config")
-    located = {
-        node.name: Located(
-            **{field: str(found[node.name].extra[field]) for field in fields},
-            image_root=str(found[node.name].extra.get("image_root", "")),
-        )
-        for node in topology.nodes
-    }
+    located = {node.name: _located(found[node.name].extra) for node in topology.nodes}
     network = driver.ex_network()
     return Inventory(topology, located, network["cidr"], (network["gateway"],))
+
+
+def _located(extra: Mapping[str, Any]) -> Located:
+    """Of what a local driver tells of its node."""
+    address, key, known_hosts, config = (
+        str(extra[told]) for told in ("address", "ssh_key", "known_hosts", "ssh_config")
+    )
+    return Located(address, key, known_hosts, config, image_root=str(extra.get("image_root", "")))
 
 
 def pyinfra_groups(name: str) -> dict[str, Sequence[Any]]:

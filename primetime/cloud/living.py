@@ -74,12 +74,14 @@ def inventory(topology: Topology, services: Aws | None = None, here: bool = Fals
     reached = {each.name: _reached(cloud, each) for each in found}
     way = Way("", "", "") if here else ways.to(services, topology, found, reached)
     located = {
-        each.name: Located(each.address, way.key, way.known_hosts, way.config, reached[each.name], each.spool)
+        each.name: Located(
+            each.address, way.key, way.known_hosts, way.config, reached[each.name], each.spool, baking=each.baking
+        )
         for each in found
     }
     scaling = {group.name: group for group in cloud.groups if group.scales}
     coming = tuple(_member(group, name) for name, group in scaling.items())
-    members = frozenset(each.name for each in found if each.group in scaling and not each.baking)
+    members = frozenset(each.name for each in found if each.group in scaling)
     live = replace(topology, nodes=tuple(_specs(topology, cloud, found)))
     return Inventory(live, located, cloud.network, cloud.controllers, coming, members)
 

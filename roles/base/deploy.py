@@ -36,7 +36,7 @@ def base() -> None:
             image_root=image_root,
         )
     files.template(
-        name="Write /etc/hosts with every node of the topology",
+        name="Write /etc/hosts with the nodes that it may look for",
         src="templates/base/hosts.j2",
         dest="/etc/hosts",
         mode="644",
@@ -69,11 +69,14 @@ def base() -> None:
 
 
 def _called() -> list[tuple[str, str]]:
-    """(address, names) of every node; this one goes by its host name too, which on EC2 is another: Java looks it up."""
+    """(address, names) of those it may look for; this one goes by its host name too.
+
+    That is another on EC2, and Java looks it up.
+    """
     own = here.name()
     also = host.get_fact(Hostname) or own
     names = {own: own if also == own else f"{own} {also}"}
-    return [(peer.address, names.get(peer.name, peer.name)) for peer in here.peers("base")]
+    return [(peer.address, names.get(peer.name, peer.name)) for peer in here.named()]
 
 
 def _firewall(settings: Base) -> None:

@@ -29,7 +29,7 @@ BREAKS = {
         "",
     ),
     "every node of the topology resolves": changed(
-        "/etc/hosts", "$ d", f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
+        "/etc/hosts", "$ d", f"base: {CONVERGED}Write /etc/hosts with the nodes that it may look for"
     ),
     "its disks have room": Break(  # a small disk of its own, and full
         "mkdir -p /srv/full && mount -t tmpfs -o size=4m full /srv/full && ! cat /dev/zero > /srv/full/zeros",
@@ -62,7 +62,7 @@ BREAKS = {
     "primetime-firewall may open as many files as it asks for": fewer_files("primetime-firewall", *PROCESS),
     "primetime-firewall keeps no log of its own": logged("primetime-firewall", *PROCESS),
     "is as converged": changed(
-        "/etc/hosts", "$ a # by hand", f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
+        "/etc/hosts", "$ a # by hand", f"base: {CONVERGED}Write /etc/hosts with the nodes that it may look for"
     ),
 }
 

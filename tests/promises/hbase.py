@@ -8,7 +8,7 @@ from tests.promises.breaking import CONVERGED, Break, as_root, changed, closed, 
 PORT = HbaseThrift().port
 SITE = "hbase-site.xml"
 STRANGER = 'sed -i "s/ $(hostname)$/ $(hostname) stranger/" /etc/hosts'
-HOSTS = f"base: {CONVERGED}Write /etc/hosts with every node of the topology"
+HOSTS = f"base: {CONVERGED}Write /etc/hosts with the nodes that it may look for"
 
 
 def said(key: str, value: str) -> str:

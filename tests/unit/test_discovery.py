@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from primetime import discovery
 from primetime.cloud import permissions
 from primetime.drivers.identity import Account
@@ -79,6 +81,29 @@ def test_the_monitoring_host_reaches_whoever_comes_and_others_do_not() -> None:
 
     assert ports <= reaches("watch-1")
     assert ports.isdisjoint(reaches("cache-1"))
+
+
+@pytest.mark.parametrize("node", ["watch-1", "cache-1"])
+def test_nothing_of_another_host_s_firewall_and_names_changes_when_a_member_comes(node: str) -> None:
+    before, after = data_of(node, inventory()), data_of(node, inventory(MEMBER))
+    assert [before[key] for key in ("flows_in", "flows_out", "named")] == [
+        after[key] for key in ("flows_in", "flows_out", "named")
+    ]
+
+
+def test_a_member_knows_itself_and_every_fixed_host_by_name() -> None:
+    other = "collector-i-0fedcba9876543210"
+    names = [each["name"] for each in data_of(MEMBER, inventory(MEMBER, other))["named"]]
+    assert names == ["watch-1", "cache-1", "cache-2", MEMBER]
+
+
+def test_a_member_that_others_connect_to_is_known_to_them_by_name() -> None:
+    """As a RegionServer would be, whom the master and whoever stores look for."""
+    looked_for = inventory_groups(["hbase/regionserver"])
+    found = inventory(MEMBER)
+    nodes = tuple(replace(each, groups=looked_for) if each.name == MEMBER else each for each in found.topology.nodes)
+    found = replace(found, topology=replace(found.topology, nodes=nodes))
+    assert MEMBER in [each["name"] for each in data_of("cache-1", found)["named"]]
 
 
 def test_alerts_of_a_group_that_has_no_member_yet_are_there() -> None:
