@@ -126,7 +126,9 @@ def test_what_says_how_it_shall_be_may_be_said_twice(action: dict[str, str], saf
         (400, "VcpuLimitExceeded", "", errors.LimitReached, "Service Quotas"),
         (400, "VpcLimitExceeded", "", errors.LimitReached, "Service Quotas"),
         (500, "InsufficientInstanceCapacity", "", errors.NoCapacity, "declare further sizes"),
-        (400, "InvalidAMIID.NotFound", "", errors.NotThere, "InvalidAMIID.NotFound"),
+        (400, "InvalidAMIID.NotFound", "", errors.ImageNotThere, "declare an image of this region"),
+        (400, "InvalidAMIID.Unavailable", "", errors.ImageNotThere, "declare an image of this region"),
+        (400, "InvalidVolume.NotFound", "", errors.NotThere, "InvalidVolume.NotFound"),
         (400, "InvalidGroup.Duplicate", "", errors.AlreadyThere, "InvalidGroup.Duplicate"),
         (400, "DependencyViolation", "", errors.InUse, "DependencyViolation"),
     ],
@@ -146,6 +148,7 @@ def test_a_refusal_has_a_kind_and_a_next_step(
     [
         ("AutoScalingGroup name not found - null", errors.NotThere),
         ("AutoScalingGroup by this name already exists", errors.AlreadyThere),
+        ("You must use a valid launch template. The image id '[ami-1]' does not exist", errors.ImageNotThere),
         ("MinSize is above MaxSize", errors.AwsError),
     ],
 )

@@ -95,6 +95,12 @@ class NotThere(AwsError):
     """What was named does not exist (any more)."""
 
 
+class ImageNotThere(NotThere):
+    """Images are of one region, and may be withdrawn."""
+
+    next_step = "declare an image of this region (image: ami-... in the topology), then repeat the command"
+
+
 class AlreadyThere(AwsError):
     """The name or address is taken."""
 
@@ -124,6 +130,7 @@ _KINDS: tuple[tuple[type[AwsError], str], ...] = (
     ),
     (NoCapacity, r"Insufficient\w*Capacity\w*|SpotMaxPriceTooLow|MaxSpot\w+Exceeded|Unsupported(Operation)?"),
     (LimitReached, r"\w*LimitExceeded(Exception|Fault)?|\w*QuotaExceeded\w*|LimitExceeded\w*|TooMany\w+"),
+    (ImageNotThere, r"InvalidAMIID\.\w+"),
     (NotThere, r"[\w.]*\.?NotFound(Exception|Fault)?|Invalid\w+\.(Unknown|Malformed)|NoSuch\w+"),
     (AlreadyThere, r"[\w.]*\.Duplicate|[\w.]*AlreadyExists\w*|Duplicate\w+|InvalidSubnet\.Conflict|[\w.]*\.InUseBy\w+"),
     (
@@ -150,6 +157,8 @@ def _kind(refusal: Refusal) -> type[AwsError]:
         if re.fullmatch(codes, refusal.code):
             return kind
     if refusal.code == "ValidationError":  # Auto Scaling's only code for these
+        if re.search(r"image id .* does not exist", refusal.message):
+            return ImageNotThere
         if re.search(r"not found|does not exist|No .* found", refusal.message, re.IGNORECASE):
             return NotThere
         if "already exists" in refusal.message:
