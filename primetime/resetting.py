@@ -1,29 +1,34 @@
-"""A local cluster as it was after its converge, with nothing that shows have left: what `demo reset` does.
+"""A local cluster back in its seeded state: what `demo reset` does.
 
-By cleaning, not by snapshots: to keep and to put back a disk stops every host, and HBase takes longer to come back than
-all of this takes. Each step may be cut short and done again.
+By cleaning, and by sending the seeded shows again, not by snapshots of disks or tables: both were measured
+(docs/measurements/demo.md). Each step may be cut short and done again.
 """
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import redis
 
 from primetime import machines, scripts, wider
+from primetime.audit import collectors
+from primetime.audit.accounts import settle
 from primetime.errors import PrimetimeError
-from primetime.hbase import admin
+from primetime.hbase import Hbase, admin
 from primetime.hbase.gateway import HbaseUnavailable
-from primetime.inventory import Inventory, live
+from primetime.inventory import Inventory
 from primetime.live_counts import client_of, saying_what_failed
 from primetime.providers import driver_for, provider_of
+from primetime.seeding import state
 from primetime.settings import from_data
+from primetime.shipper.ledger import everything
 from primetime.stage.disk import SpoolDisk, image_of
-from primetime.topology import Topology
+from primetime.topology import NodeSpec, Topology
 from roles.collector.settings import Collector
 
 Progress = Callable[[str], None]
@@ -31,7 +36,10 @@ Progress = Callable[[str], None]
 BATCH = 1_000
 SERVES_S = 90.0  # a store that was killed is back after some 25 s
 LOOK_S = 0.5
-_SHIPPING = ("primetime-shipper", "primetime-collector")
+ANSWERS_S = 20.0  # a machine boots within three
+_SHIPPING = "primetime-shipper primetime-collector"
+# What Prometheus has seen, and what Alertmanager was told: each in a folder of its own below /var/lib.
+_WATCHING = ("primetime-prometheus", "primetime-alertmanager")
 
 
 def require_machines(topology: Topology) -> None:
@@ -52,59 +60,112 @@ def heal(topology: Topology, progress: Progress) -> list[str]:
         driver.destroy_node(nodes.pop(name))
         done.append(f"{name} removed")
     wider.forget(topology.name)
-    if hasattr(driver, "ex_heal"):
+    if driver.ex_breaks:
         faults = [str(fault) for node in nodes.values() for fault in node.extra.get("faults", ())]
         driver.ex_heal()
         done += [f"healed: {fault}" for fault in dict.fromkeys(faults)]
-    started = machines.up(topology, progress)
-    return [*done, *([f"{started} machines made or started"] if started else [])]
+    started = machines.up(topology, progress, wait=False)
+    done += [f"{started} machines made or started"] if started else []
+    return done + remake(topology, _silent(driver), progress)
 
 
-def clear(topology: Topology, progress: Progress) -> int:
-    """Nothing of a show is left: spools, tables, live counts. How many keys Redis had.
+def remake(topology: Topology, names: Iterable[str], progress: Progress) -> list[str]:
+    """Machines that are beyond repair are made anew, from their image: what was done, as sentences."""
+    driver, done = driver_for(topology), []
+    nodes = {node.name: node for node in driver.list_nodes()}
+    for name in names:
+        progress(f"remove {name}, which is beyond repair")
+        driver.destroy_node(nodes[name])
+        done.append(f"{name} made anew")
+    if done:
+        machines.up(topology, progress)
+    return done
 
-    Collectors and shippers stand still when this returns, and the tables are gone: a converge brings back both.
-    """
-    inventory = live(topology)
-    progress("clearing the spools")
-    collectors = [node.name for node in topology.nodes if {"collector", "shipper"} & set(node.groups)]
+
+def _silent(driver: Any) -> list[str]:
+    """The machines whose ssh does not answer, though they run."""
+
+    def is_silent(node: Any) -> bool:
+        try:
+            driver.ex_wait_for_ssh([node], ANSWERS_S)
+            return False
+        except PrimetimeError:
+            return True
+
+    nodes = driver.list_nodes()
     with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(lambda node: _clear_spool(inventory, node), collectors))
-        progress("clearing HBase and Redis")
-        cleared = pool.submit(_clear_counts, inventory)
-        _drop_tables(inventory)
-        return cleared.result()
+        return [node.name for node, silent in zip(nodes, pool.map(is_silent, nodes), strict=True) if silent]
 
 
-def _clear_spool(inventory: Inventory, node: str) -> None:
+def clear_hosts(inventory: Inventory, progress: Progress) -> list[str]:
+    """Spools are new and empty, and nobody knows any curve; their services begin anew. The hosts that cannot do it."""
+    progress("clearing spools and curves")
+
+    def cannot(node: NodeSpec) -> bool:
+        try:
+            _clear_host(inventory, node)
+            return False
+        except PrimetimeError as error:
+            progress(str(error))
+            return True
+
+    nodes = inventory.topology.nodes
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return [node.name for node, broken in zip(nodes, pool.map(cannot, nodes), strict=True) if broken]
+
+
+def _clear_host(inventory: Inventory, node: NodeSpec) -> None:
+    run = functools.partial(scripts.run, inventory.located[node.name].ssh_config, node.name)
+    if {"collector", "shipper"} & set(node.groups):
+        _clear_spool(inventory, node.name, run)
+    if "monitoring" in node.groups:
+        run("\n".join(_anew(unit, f"/var/lib/{unit}") for unit in _WATCHING))
+
+
+def _clear_spool(inventory: Inventory, node: str, run: Callable[[str], str]) -> None:
     """A new spool has a new name: the ledger begins anew with it, and earlier rehearsals are of another cluster."""
-    run = functools.partial(scripts.run, inventory.located[node].ssh_config, node)
     spool = from_data(Collector, inventory.topology.settings).spool_path
-    run(f"systemctl stop {' '.join(_SHIPPING)} || true")
     if provider_of(inventory.topology) == "nspawn":
         found: Any = next(each for each in driver_for(inventory.topology).list_nodes() if each.name == node)
         SpoolDisk(image_of(found), run, spool).detach()
-        run(f"systemctl stop {' '.join(_SHIPPING)} || true")
-    run(f"test ! -d {spool} || find {spool} -mindepth 1 -delete")
+    run(_anew(_SHIPPING, spool))
 
 
-def _drop_tables(inventory: Inventory) -> None:
-    if not inventory.topology.in_group("hbase_thrift"):
-        return
-    host, port = inventory.endpoint("hbase_thrift", "thrift")
+def _anew(units: str, folder: str) -> str:
+    """Units begin with an empty folder. Those that do not begin, or are not there yet, are the next converge's."""
+    clear = f"test ! -d {folder} || find {folder} -mindepth 1 -delete"
+    return f"systemctl stop {units} || true; {clear}; systemctl start --no-block {units} || true"
+
+
+def clear_data(inventory: Inventory, hopeless: Callable[[], bool], progress: Progress) -> int:
+    """Nothing of a show is left in HBase and Redis. How many keys Redis had.
+
+    What does not answer is waited for, until it is `hopeless`.
+    """
+    progress("clearing HBase and Redis")
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        cleared = pool.submit(_clear_counts, inventory, hopeless)
+        if inventory.topology.in_group("hbase_thrift"):
+            host, port = inventory.endpoint("hbase_thrift", "thrift")
+            there = _served(functools.partial(admin.tables, host, port), hopeless)
+            truncate = functools.partial(admin.truncate_table, host, port)
+            list(pool.map(lambda name: _served(functools.partial(truncate, name), hopeless), there))
+        return cleared.result()
+
+
+def _served(call: Callable[[], Any], hopeless: Callable[[], bool]) -> Any:
+    """What HBase answers, as soon as it does."""
     until = time.monotonic() + SERVES_S
     while True:
         try:
-            for table in admin.tables(host, port):
-                admin.drop_table(host, port, table)
-            return
+            return call()
         except HbaseUnavailable:
-            if time.monotonic() > until:
+            if time.monotonic() > until or hopeless():
                 raise
             time.sleep(LOOK_S)
 
 
-def _clear_counts(inventory: Inventory) -> int:
+def _clear_counts(inventory: Inventory, hopeless: Callable[[], bool]) -> int:
     client = client_of(inventory)
     if client is None:
         return 0
@@ -114,7 +175,7 @@ def _clear_counts(inventory: Inventory) -> int:
             try:
                 return _delete_all(client)
             except redis.ConnectionError:
-                if time.monotonic() > until:
+                if time.monotonic() > until or hopeless():
                     raise
                 time.sleep(LOOK_S)
 
@@ -125,3 +186,14 @@ def _delete_all(client: redis.Redis) -> int:
     for begin in range(0, len(keys), BATCH):
         gone += int(client.unlink(*keys[begin : begin + BATCH]))
     return gone
+
+
+def left(inventory: Inventory) -> dict[str, int]:
+    """What there is beside the seeded shows, by what it is; nothing after a reset in which nobody sent anything."""
+    with closing(Hbase(*inventory.endpoint("hbase_thrift", "thrift"))) as hbase, ThreadPoolExecutor(1) as pool:
+        spools = pool.submit(collectors.survey, inventory, {})
+        with saying_what_failed():
+            found = state.beside(hbase, client_of(inventory), inventory.topology.seeded)
+        accounts = settle(everything(hbase), spools.result())
+    waiting = sum(account.waiting for account in accounts.segments)
+    return found | ({"events in spools": waiting} if waiting else {})

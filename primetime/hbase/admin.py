@@ -57,6 +57,14 @@ def drop_table(host: str, port: int, name: str) -> None:
         gateway.call("deleteTable", table=_named(name))
 
 
+def truncate_table(host: str, port: int, name: str) -> None:
+    """Removes a table's cells for good; its regions begin where they did. One that is cut short can be done again."""
+    with _gateway(host, port) as gateway:
+        with contextlib.suppress(PrimetimeError):  # one that is disabled already; if not, truncating it says so
+            gateway.call("disableTable", table=_named(name))
+        gateway.call("truncateTable", table=_named(name), preserveSplits=True)
+
+
 @contextmanager
 def _gateway(host: str, port: int) -> Iterator[Gateway]:
     gateway = Gateway(host, port, TIMEOUT_S)

@@ -95,4 +95,5 @@ service Hbase {
   void disableTable(1: required TableName table) throws (1: IoError io)
   void enableTable(1: required TableName table) throws (1: IoError io)
   void deleteTable(1: required TableName table) throws (1: IoError io)
+  void truncateTable(1: required TableName table, 2: required bool preserveSplits) throws (1: IoError io)
 }

@@ -21,7 +21,7 @@ from primetime.topology.shows import Show
 
 __all__ = ["PROVIDERS", "Cloud", "NodeSpec", "Topology", "inventory_groups", "load", "names", "parse"]
 
-LOCAL = replace(checking.LOCAL, looks={**checking.LOOKS, "shows": shows.look})
+LOCAL = replace(checking.LOCAL, looks={**checking.LOOKS, "shows": shows.look, "seeded": shows.look_at_seeded})
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Topology:
     file: str = ""  # where it was read from
     timed: tuple[Show, ...] = ()  # the shows that have a start
     cloud: Cloud | None = None  # what only EC2 has: groups that scale
+    seeded: tuple[str, ...] = ()  # the shows that `demo` gives an audience
 
     @property
     def argument(self) -> str:
@@ -115,6 +116,7 @@ def parse(text: str, where: str) -> Topology:
         file=where,
         timed=shows.timed(data["shows"]),
         cloud=cloud.read(data, groups) if on_ec2 else None,
+        seeded=tuple(data.get("seeded", ())),
     )
 
 

@@ -23,7 +23,7 @@ from primetime.topology.reading import Source
 PROVIDERS = ("nspawn", *(f"vagrant:{provider}" for provider in VAGRANT_PROVIDERS), "ec2")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 NAMED = "write small letters, digits and dashes, a letter first, at most 31"
-TOP_KEYS = ("name", "provider", "image", "network", "shows", "partial", "groups", "settings")
+TOP_KEYS = ("name", "provider", "image", "network", "shows", "seeded", "partial", "groups", "settings")
 GROUP_KEYS = ("roles", "count", "memory_mb", "cpus", "cpu_weight", "addresses")
 CPUS = (0.01, 1024)  # a hundredth is the least that the kernel gives
 WEIGHTS = (1, 10_000)  # systemd's CPUWeight=, and the kernel's

@@ -90,6 +90,26 @@ def look(source: Source, value: Any) -> Iterator[str]:
             yield from _show(source, show, number)
 
 
+def look_at_seeded(source: Source, value: Any) -> Iterator[str]:
+    """What is wrong with the shows that `demo` gives an audience: they are declared, each once."""
+    declared = source.data.get("shows")
+    sound = isinstance(declared, list) and all(map(_named, declared))
+    known = names(declared) if sound and declared else []
+    if not isinstance(value, list):
+        yield f"{source.at('seeded')}: seeded is {kind(value)}: list some of shows, for example [quiz-20261114]"
+        return
+    for number, show in enumerate(value):
+        at = source.at("seeded", number)
+        if show in value[:number]:
+            yield f"{at}: seeded show {show} is listed twice: keep one of them"
+        elif known and show not in known:
+            yield f"{at}: seeded show is {kind(show)}: list it under shows too, or write one of {', '.join(known)}"
+
+
+def _named(show: Any) -> bool:
+    return isinstance(show["name"] if isinstance(show, dict) and "name" in show else show, str)
+
+
 def _show(source: Source, show: dict[str, Any], number: int) -> Iterator[str]:
     of = f"show {show.get('name', number + 1)}"
     yield from checking.unknown_keys(source, SHOW_KEYS, of, "shows", number)

@@ -151,3 +151,9 @@ def test_a_template_says_that_edits_are_lost(path: Path) -> None:
 def test_a_driver_that_declares_that_it_takes_many_has_the_verbs_for_it(driver: str) -> None:
     cls = get_driver(driver)
     assert {hasattr(cls, verb) for verb in ("ex_create_nodes", "ex_destroy_nodes")} == {cls.ex_takes_many}
+
+
+@pytest.mark.parametrize("driver", ["nspawn", "vagrant"])
+def test_a_driver_that_declares_that_it_breaks_cables_can_heal_them(driver: str) -> None:
+    cls = get_driver(driver)
+    assert {hasattr(cls, verb) for verb in ("ex_link_down", "ex_heal")} == {cls.ex_breaks}

@@ -133,5 +133,6 @@ def test_a_topology_that_does_not_exist_names_those_that_do(name: str, says: str
 def test_aliases_that_multiply_are_not_followed() -> None:
     bomb = "x0: &x0 [a, a]\n" + "".join(f"x{n}: &x{n} [*x{n - 1}, *x{n - 1}]\n" for n in range(1, 40))
     assert complaints(f"{bomb}shows: *x39\n")[0] == (
-        "t.yml:1:1: unknown key x0: a topology has name, provider, image, network, shows, partial, groups, settings"
+        "t.yml:1:1: unknown key x0: a topology has name, provider, image, network, shows, seeded, partial, groups, "
+        "settings"
     )

@@ -33,6 +33,7 @@ class NspawnNodeDriver(SnapshotVerbs, NodeDriver):
     api_name = "nspawn"
     type = "nspawn"
     website = "https://www.freedesktop.org/software/systemd/man/systemd-nspawn.html"
+    ex_breaks = True  # it has verbs for faults, and ex_heal, which undoes them
     ex_takes_many = False  # each host by a call of its own, from as many threads as there are
 
     def __init__(self, key: str, ex_cidr: str | None = None, **kwargs: Any) -> None:

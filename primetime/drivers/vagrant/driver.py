@@ -51,6 +51,7 @@ class VagrantNodeDriver(NodeDriver):
     api_name = "vagrant"
     type = "vagrant"
     website = "https://www.vagrantup.com"
+    ex_breaks = False  # no verbs for faults, and no ex_heal
     ex_takes_many = True  # ex_create_nodes and ex_destroy_nodes: vagrant does many machines in one call
 
     def __init__(
