@@ -102,6 +102,8 @@ def look_at_seeded(source: Source, value: Any) -> Iterator[str]:
         at = source.at("seeded", number)
         if show in value[:number]:
             yield f"{at}: seeded show {show} is listed twice: keep one of them"
+        elif known and show == known[0]:
+            yield f"{at}: seeded show {show} is the first of shows, which rehearsals are of: write another"
         elif known and show not in known:
             yield f"{at}: seeded show is {kind(show)}: list it under shows too, or write one of {', '.join(known)}"
 
