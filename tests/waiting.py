@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 PATIENCE_S = 60.0  # with a machine that has other things to do
+CLUSTER_S = 240.0  # with a cluster on such a machine: an update is counted when all else is done
 
 
 def wait_for(claim: Callable[[], bool], what: str, deadline_s: float = PATIENCE_S) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from primetime.event import row_key, ulid
 from primetime.hbase import Hbase
 from primetime.paths import REPO
 from tests.conftest import Demo
-from tests.waiting import wait_for
+from tests.waiting import CLUSTER_S, PATIENCE_S, wait_for
 
 SHOW = "quiz-20261121"
 
@@ -21,8 +22,11 @@ SHOW = "quiz-20261121"
 def post(demo: Demo, body: bytes) -> int:
     host, port = demo.endpoint("collector")
     request = urllib.request.Request(f"http://{host}:{port}/events", data=body, method="POST")
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return int(answer.status)
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_every_rehearsed_event_is_found_again_in_hbase(demo: Demo) -> None:
@@ -41,17 +45,19 @@ def test_a_posted_event_comes_back_with_its_very_bytes(demo: Demo) -> None:
         event_id.encode(),
         SHOW.encode(),
     )
-    assert post(demo, b"[" + event + b"]") == 204
+    # a busy disk is a 503: the same bytes again
+    wait_for(lambda: post(demo, b"[" + event + b"]") == 204, "its acknowledgement")
     wait_for(
         lambda: event.decode() in demo.run("events", SHOW, "--from", "120:00", "--to", "120:01").stdout.splitlines(),
         "the event in HBase",
+        CLUSTER_S,
     )
 
 
 def test_redis_counts_what_hbase_stores(demo: Demo) -> None:
     stored = demo.json("events", SHOW)["events"]
     client = demo.redis()
-    wait_for(lambda: int(client.get(f"total:{SHOW}") or 0) == stored, f"{stored} events counted in Redis")
+    wait_for(lambda: int(client.get(f"total:{SHOW}") or 0) == stored, f"{stored} events counted in Redis", CLUSTER_S)
 
 
 def test_live_counts_and_positions_outlive_a_restart_of_redis(demo: Demo) -> None:
@@ -61,7 +67,13 @@ def test_live_counts_and_positions_outlive_a_restart_of_redis(demo: Demo) -> Non
         client = demo.redis()
         return {key: client.get(key) for key in (f"total:{SHOW}", *client.keys("position:*"))}
 
-    wait_for(lambda: int(str(counts()[f"total:{SHOW}"] or 0)) == stored, f"{stored} events counted in Redis")
+    def stand_still() -> bool:
+        """All is counted, and every position is behind a finished segment: what is open is sealed within seconds."""
+        found = counts()
+        total = int(str(found.pop(f"total:{SHOW}") or 0))
+        return total == stored and all(str(position).endswith((":0", "counted")) for position in found.values())
+
+    wait_for(stand_still, f"{stored} events counted in Redis, and no segment open", CLUSTER_S)
     before = counts()
     demo.ssh("redis-1", "systemctl", "restart", "primetime-redis")
     assert counts() == before

@@ -17,7 +17,7 @@ from primetime.stage.hands import Hands
 from primetime.topology import load
 from tests.cluster.test_demo import post
 from tests.conftest import Demo
-from tests.waiting import wait_for
+from tests.waiting import CLUSTER_S, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -96,7 +96,7 @@ def test_after_a_reset_a_rehearsal_is_certified_and_a_demo_finds_its_seeded_stat
     demo.json("demo", "reset")
     certificate = demo.json("rehearse", "--updates", "5000", "--in", "1s")
     assert (certificate["stored"], certificate["duplicates"], certificate["missing"]) == (5000, 0, 0)
-    wait_for(lambda: int(str(demo.redis().get(f"total:{SHOW}") or 0)) == 5000, "Redis counts them")
+    wait_for(lambda: int(str(demo.redis().get(f"total:{SHOW}") or 0)) == 5000, "Redis counts them", CLUSTER_S)
     again = demo.json("demo", "--no-stage", "--updates", "1000")
     assert (again["seeded"], again["changed"]) == (seeded, 0)
 

@@ -20,7 +20,7 @@ from primetime.live_counts import client_of
 from primetime.topology import load
 from tests.conftest import Demo
 from tests.shipping import SPOOL, Writer
-from tests.waiting import wait_for
+from tests.waiting import CLUSTER_S, wait_for
 
 SHOW = "quiz-20261121"
 FOLDER = "/var/spool/primetime"
@@ -47,7 +47,7 @@ def test_a_dead_letter_is_listed_shown_and_stays_when_it_still_cannot_be_stored(
     text = base64.b64encode(written.read_bytes()).decode()
     into = f"{FOLDER}/{name}"
     demo.ssh("collector-1", "sh", "-c", f"echo {text} | base64 -d > {into}.tmp && mv {into}.tmp {into}")
-    wait_for(lambda: source in demo.json("ledger", "deadletters", "list")["sources"], "the dead letter", 60)
+    wait_for(lambda: source in demo.json("ledger", "deadletters", "list")["sources"], "the dead letter", CLUSTER_S)
     listed = demo.json("ledger", "deadletters", "list", source)["sources"][source]
     assert (listed["waiting"], listed["reasons"]) == (1, {"id is missing or not a ULID": 1})
     shown = demo.json("ledger", "deadletters", "show", source)
@@ -61,7 +61,9 @@ def test_a_dead_letter_is_listed_shown_and_stays_when_it_still_cannot_be_stored(
 def test_counts_that_were_spoiled_are_named_and_set_right(demo: Demo) -> None:
     client = client_of(live(load(str(demo.topology))))
     assert client is not None
-    wait_for(lambda: not demo.json("ledger", "reconcile", check=False)["different"], "Redis to count everything", 60)
+    wait_for(
+        lambda: not demo.json("ledger", "reconcile", check=False)["different"], "Redis to count everything", CLUSTER_S
+    )
     total = client.get(f"total:{SHOW}")
     client.incrby(f"total:{SHOW}", 7)
     done = demo.run("ledger", "reconcile", SHOW, check=False)
@@ -120,7 +122,7 @@ def not_shipped(demo: Demo) -> Iterator[Sealed]:
         sealed = Sealed(demo, run, "")
         names = f"cd {FOLDER} && grep -l {run} *.sealed || true"
         opened = f"cd {FOLDER} && grep -l {run} *.open || true"
-        wait_for(lambda: not sealed.on_collector(opened).split(), "the segments to be sealed", 60)
+        wait_for(lambda: not sealed.on_collector(opened).split(), "the segments to be sealed", CLUSTER_S)
         sealed.name = sealed.on_collector(names).split()[0].removesuffix(".sealed")
         sealed.on_collector(f"cp -p {FOLDER}/{sealed.name}.sealed /root/kept")
         yield sealed
@@ -145,7 +147,7 @@ def test_a_planted_defect_fails_certificate_and_ledger_by_name_and_can_be_mended
     with not_shipped(demo) as sealed:
         plant(sealed, thrift)
         demo.ssh("collector-1", "systemctl", "start", "primetime-shipper")
-        wait_for(lambda: "missing" in problems(demo).values(), "what is missing to be named", 90)
+        wait_for(lambda: "missing" in problems(demo).values(), "what is missing to be named", CLUSTER_S)
         found = problems(demo)
         assert found[sealed.name] in ("corrupt", "position", "lost")
         done = demo.run("rehearse", "--json", "--check", sealed.run, check=False)
@@ -154,6 +156,6 @@ def test_a_planted_defect_fails_certificate_and_ledger_by_name_and_can_be_mended
         assert set(certificate["missing_ids"]) <= {name for name, what in found.items() if what == "missing"}
     if plant is not lose:
         demo.run("ledger", "again", sealed.name)
-    wait_for(lambda: problems(demo) == {}, "the segment to be shipped after all", 90)
+    wait_for(lambda: problems(demo) == {}, "the segment to be shipped after all", CLUSTER_S)
     assert demo.json("rehearse", "--check", sealed.run)["missing"] == 0
     demo.run("ledger", "reconcile", "--apply")  # Redis had gone past the segment

@@ -20,6 +20,7 @@ import yaml
 from primetime.drivers.nspawn import leftovers
 from primetime.paths import REPO, cache
 from tests.conftest import Bench
+from tests.waiting import PATIENCE_S
 
 MOMENTS = 20
 QUICK = (2,)  # in `test`, on the small topology; the others in `test --all`
@@ -93,7 +94,7 @@ class Crashing:
         return found
 
 
-def eventually(claim: Callable[[], bool], what: Callable[[], object], deadline_s: float = 20) -> None:
+def eventually(claim: Callable[[], bool], what: Callable[[], object], deadline_s: float = PATIENCE_S) -> None:
     ends = time.monotonic() + deadline_s
     while not claim():
         assert time.monotonic() < ends, what()

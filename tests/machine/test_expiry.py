@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -49,28 +50,28 @@ def waits() -> list[int]:
 def test_machines_are_gone_after_their_hour_and_nothing_is_left(topology: Topology) -> None:
     bench = Bench(Path(topology.file))
     bench.run("up", "--yes")
-    expiry.begin(topology, time.time() + FAR_S)
-    told = bench.json("status")["expires"]
-    assert told == pytest.approx(time.time() + FAR_S, abs=60)
-    assert "removes itself in 1 h 0 min" in bench.run("status").stdout
+    expiry.begin(topology, at := time.time() + FAR_S)
+    assert bench.json("status")["expires"] == pytest.approx(at)
+    assert re.search(r"removes itself in (1 h 0|5\d) min", bench.run("status").stdout)
     expiry.begin(topology, time.time())
-    wait_for(lambda: leftovers.find(NAME) == [], "it has removed itself", 60)
+    wait_for(lambda: leftovers.find(NAME) == [], "it has removed itself", 180)
     wait_for(lambda: waits() == [], "nothing waits")
 
 
 def test_a_later_hour_takes_the_place_of_an_earlier_one(topology: Topology) -> None:
     expiry.begin(topology, time.time() + FAR_S)
-    first = waits()
+    [first] = waits()
     expiry.begin(topology, later := time.time() + 2 * FAR_S)
-    assert len(first) == len(waits()) == 1
-    assert waits() != first
+    wait_for(lambda: first not in waits(), "the first one, which no longer waits, has ended")
+    assert len(waits()) == 1
     assert expiry.of(NAME) == later
 
 
 def test_down_ends_what_waits_and_leaves_nothing(topology: Topology) -> None:
     expiry.begin(topology, time.time() + FAR_S)
     assert Bench(Path(topology.file)).json("down", "--yes")["left"] == []
-    assert (waits(), expiry.of(NAME), leftovers.find(NAME)) == ([], None, [])
+    assert (expiry.of(NAME), leftovers.find(NAME)) == (None, [])
+    wait_for(lambda: waits() == [], "what no longer waits has ended")
 
 
 def test_one_that_was_killed_is_not_believed_and_the_next_one_waits(topology: Topology) -> None:
