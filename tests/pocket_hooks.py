@@ -1,4 +1,4 @@
-"""Lifecycle hooks as EC2 carries them out, in this process's moto, which keeps them and never acts.
+"""Lifecycle hooks and schedules as EC2 carries them out, in this process's moto, which keeps them and never acts.
 
 A member waits at its launch and at its end until somebody completes that. One that is protected is not chosen when its
 group shrinks: the group waits for that to end.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -42,6 +43,17 @@ class Hooks:
     completed: list[tuple[str, str, str]] = field(default_factory=list)
     heartbeats: list[str] = field(default_factory=list)
 
+    @staticmethod
+    def time_is(now: datetime) -> None:
+        """Carry out the scheduled actions that are due; those that are done are there no longer."""
+        backend = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION]
+        for start, name in sorted((_start(each), name) for name, each in backend.scheduled_actions.items()):
+            if start <= now:
+                action = backend.scheduled_actions.pop(name)
+                group = backend.autoscaling_groups[action.auto_scaling_group_name]
+                group.min_size = group.min_size if action.min_size is None else int(action.min_size)
+                group.set_desired_capacity(int(action.desired_capacity))
+
     def die(self, group: str, instance: str) -> None:
         """An instance's end without a hook, as when its hardware fails, or in its pause; nobody takes its place."""
         found = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups[group]
@@ -49,6 +61,11 @@ class Hooks:
         found.instance_states = [each for each in found.instance_states if each.instance_id != instance]
         found.desired_capacity -= before - len(_active(found))  # one that is ending counts no more
         found.autoscaling_backend.ec2_backend.terminate_instances([instance])
+
+
+def _start(action: Any) -> datetime:
+    told: datetime = action.start_time
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _active(group: Any) -> list[Any]:

@@ -14,10 +14,10 @@ from primetime.flows import out_of
 from primetime.inventory import Inventory, Located
 from primetime.settings import exposes, known
 from primetime.topology import NodeSpec, inventory_groups, parse
-from tests.unit.test_cloud_plan import TEXT
+from tests.unit.test_cloud_plan import QUIET
 
 WATCH = "  watch: {roles: [monitoring], size: m6i.large, cores: 2, memory_mb: 8192, count: 1}\n"
-WATCHED = parse(TEXT.replace("groups:\n", f"groups:\n{WATCH}"), "evening.yml")
+WATCHED = parse(QUIET.replace("groups:\n", f"groups:\n{WATCH}"), "evening.yml")
 MEMBER = "collector-i-0123456789abcdef0"
 assert WATCHED.cloud
 [COLLECTOR] = [group for group in WATCHED.cloud.groups if group.scales]

@@ -31,9 +31,9 @@ from primetime.topology import Topology, load, parse
 from tests.conftest import Bench
 from tests.moto_server import REGION, Moto, moto, moto_server  # noqa: F401
 from tests.pocket_hooks import acting
-from tests.unit.test_cloud_plan import TEXT
+from tests.unit.test_cloud_plan import QUIET, TEXT
 
-EVENING = parse(TEXT, "evening.yml")
+EVENING = parse(QUIET, "evening.yml")
 CALLS_OF_UP = 99
 SAMPLE = (28, 31, 66, 78)  # a bundle without its signature; half a role; groups half made; machines half made
 
@@ -310,7 +310,7 @@ def test_a_saved_plan_is_done_or_refused(services: Aws, tmp_path: Path) -> None:
         machines.up(services, EVENING, quiet, saved)
     machines.save(machines.look(services, EVENING), EVENING, saved)
     with pytest.raises(NotAsDeclared, match="declares something else"):
-        machines.up(services, parse(TEXT.replace("max: 12", "max: 9"), "t.yml"), quiet, saved)
+        machines.up(services, parse(QUIET.replace("max: 12", "max: 9"), "t.yml"), quiet, saved)
 
 
 def test_a_second_operator_has_to_wait_and_is_told_for_whom(services: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from primetime.inventory import groups_of, live
 from primetime.secrets import topology as secrets
 from tests.conftest import Bench
 from tests.moto_server import REGION, Moto, moto, moto_server  # noqa: F401
-from tests.unit.test_cloud_plan import TEXT
+from tests.unit.test_cloud_plan import QUIET
 from tests.wire.test_cloud import EVENING, quiet, small_bundle  # noqa: F401
 
 
@@ -99,7 +99,7 @@ def test_secrets_are_made_by_up_kept_by_aws_and_changed_by_the_verb(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "evening.yml"
-    path.write_text(TEXT)
+    path.write_text(QUIET)
     bench = Bench(path)
     with pytest.raises(PrimetimeError, match=r"Secret redis_shipper of evening .* is not in AWS Systems Manager"):
         secrets.check(EVENING)

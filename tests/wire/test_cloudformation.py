@@ -21,13 +21,13 @@ from primetime.cloud.cloudformation import template
 from primetime.cloud.wanted import wanted
 from primetime.topology import Topology, parse
 from tests.moto_server import REGION, Moto, moto, moto_server  # noqa: F401
-from tests.unit.test_cloud_plan import TEXT
+from tests.unit.test_cloud_plan import QUIET
 from tests.wire.test_cloud import quiet, small_bundle  # noqa: F401
 
 pytestmark = pytest.mark.long
 
-EVENING = parse(TEXT, "evening.yml")
-MIXED = parse(TEXT.replace("size: c6i.large", "size: [c6i.large, c5.large], spot_share: 0.5"), "evening.yml")
+EVENING = parse(QUIET, "evening.yml")
+MIXED = parse(QUIET.replace("size: c6i.large", "size: [c6i.large, c5.large], spot_share: 0.5"), "evening.yml")
 NOT_MADE = ("AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::ElasticLoadBalancingV2::Listener")
 ONLY_UP = ("UserData", "IamInstanceProfile")  # of a launch template: what a machine configures itself from
 OWNED = {"primetime:topology", "primetime:name", "primetime:node", "primetime:min", "Name"}

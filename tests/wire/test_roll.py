@@ -17,13 +17,13 @@ from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
 from primetime.topology import Topology, parse
 from tests.moto_server import REGION, Moto, moto, moto_server  # noqa: F401
 from tests.pocket_hooks import ENDING, LAUNCHING, acting
-from tests.unit.test_cloud_plan import TEXT
+from tests.unit.test_cloud_plan import QUIET
 from tests.wire.test_cloud import EVENING, Crash, crashing, on_air, quiet, small_bundle  # noqa: F401
 
 GROUP = "evening-collector"
 FIRST, CALLS = 45, 73  # of a roll of two members: the first that changes something, and the last
 SAMPLE = (55,)  # an old one is ended
-CHANGED = TEXT.replace("ami-0123456789abcdef0", "ami-0123456789abcdef1")
+CHANGED = QUIET.replace("ami-0123456789abcdef0", "ami-0123456789abcdef1")
 NEWER = parse(CHANGED, "evening.yml")
 
 
