@@ -22,6 +22,7 @@ from primetime.shipper.feed import Move
 from primetime.shipper.redis_sink import script
 from tests.memory_hbase import ReadHbase
 from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_S
 
 SHOW = "quiz-20261114"
 
@@ -109,7 +110,7 @@ def collector(*answers: int) -> Iterator[tuple[tuple[str, int], list[bytes]]]:
 def test_a_batch_that_is_not_taken_is_sent_again_with_the_same_bytes(seeded: Seeded) -> None:
     events = list(seeded.events[SHOW][:250])
     with collector(503, 400, 503) as (where, taken):
-        send(events, [where], time.monotonic() + 30, print)
+        send(events, [where], time.monotonic() + PATIENCE_S, print)
     assert sorted(event["id"] for body in taken for event in json.loads(body)) == sorted(
         json.loads(event)["id"] for event in events
     )
@@ -117,7 +118,7 @@ def test_a_batch_that_is_not_taken_is_sent_again_with_the_same_bytes(seeded: See
 
 def test_a_collector_that_is_away_is_passed_over(seeded: Seeded) -> None:
     with collector() as (where, taken):
-        send(list(seeded.events[SHOW][:100]), [("127.0.0.1", 1), where], time.monotonic() + 30, print)
+        send(list(seeded.events[SHOW][:100]), [("127.0.0.1", 1), where], time.monotonic() + PATIENCE_S, print)
     assert len(taken) == 1
 
 
