@@ -65,7 +65,8 @@ def flush_and_cut(cluster: Cluster) -> None:
 
 
 def flushed_and_cut(cluster: Cluster, before: str) -> str:
-    return f"{cluster.kept['blocks']} blocks after the flush; {lost_its_cache(cluster, before)}"
+    lost = lost_its_cache(cluster, before)
+    return f"{cluster.kept['blocks']} blocks after the flush; {lost}"
 
 
 FAULTS = [
