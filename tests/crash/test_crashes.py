@@ -68,7 +68,7 @@ class Crashing:
             process.wait(wait_s)
         with suppress(ProcessLookupError):
             ENDINGS[how](process.pid)
-        code = process.wait(60)
+        code = process.wait(180)
         return f"{how} {wait_s:.1f} s into {stage}, exit {code}"
 
     @staticmethod
