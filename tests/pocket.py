@@ -58,6 +58,7 @@ class Pocket:
     hooks: Hooks
     memory_mb: Callable[[str], int]
     hosts: dict[str, Node] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)  # whose host answers ssh
     booted: dict[str, int] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
     booting: list[threading.Thread] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Pocket:
         said = self.client("ec2").describe_instance_attribute(InstanceId=instance, Attribute="userData")
         node = self.hosts[instance]
         self.driver.ex_wait_for_ssh([node])
-        self.plug(instance)
+        self.reached.add(instance)
         done = subprocess.run(
             ["ssh", "-F", node.extra["ssh_config"], node.name, RUN],
             input=base64.b64decode(said["UserData"]["Value"]).decode(),
@@ -121,9 +122,12 @@ class Pocket:
         return done.stdout
 
     def _give_disk(self, instance: str, plain: dict[str, Any]) -> None:
-        """A disk for the volume that its launch template asks for, which outlives it: moto reads `false` as true."""
+        """A disk for the volume that its launch template asks for, which outlives it: moto reads `false` as true.
+
+        Moto shows an instance before it has its volumes.
+        """
         blocks = ec2_backends[DEFAULT_ACCOUNT_ID][REGION].get_instance(instance).block_device_mapping
-        if SPOOL_DEVICE not in blocks:
+        if SPOOL_DEVICE not in blocks or blocks[SPOOL_DEVICE].volume_id in self.devices:
             return
         volume = blocks[SPOOL_DEVICE].volume_id
         blocks[SPOOL_DEVICE].delete_on_termination = False
@@ -148,7 +152,9 @@ class Pocket:
             self.driver.destroy_node(self.hosts.pop(instance))
             for volume in [each for each, where in self.plugged.items() if where == instance]:
                 del self.plugged[volume]
-        for instance in self.hosts.keys() & self.booted.keys():
+        for instance in self.hosts:
+            self._give_disk(instance, there[instance])
+        for instance in self.hosts.keys() & self.reached:
             self.plug(instance)
         members = self.client("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"]
         for member in [each for each in members if each["InstanceId"] in there]:  # one may have come meanwhile
@@ -166,7 +172,6 @@ class Pocket:
             f"iam/security-credentials/{role}": json.dumps({**key, "Expiration": "2099-01-01T00:00:00Z"}),
         }
         [called] = [tag["Value"] for tag in plain["Tags"] if tag["Key"] == NAME]
-        self._give_disk(instance, plain)
         size = self.driver.ex_size(self.memory_mb(called))
         self.hosts[instance] = self.driver.create_node(instance, size, self.image, ex_address=address)
         self.booting.append(threading.Thread(target=self.boot, args=(instance,), daemon=True))
