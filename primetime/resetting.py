@@ -116,6 +116,7 @@ def clear_hosts(inventory: Inventory, progress: Progress) -> list[str]:
 
 def _clear_host(inventory: Inventory, node: NodeSpec) -> None:
     run = functools.partial(scripts.run, inventory.located[node.name].ssh_config, node.name)
+    run("systemctl show -P Version")  # a host that cannot say so would only be told by the converge
     if {"collector", "shipper"} & set(node.groups):
         _clear_spool(inventory, node.name, run)
     if "monitoring" in node.groups:
@@ -148,8 +149,12 @@ def clear_data(inventory: Inventory, hopeless: Callable[[], bool], progress: Pro
         if inventory.topology.in_group("hbase_thrift"):
             host, port = inventory.endpoint("hbase_thrift", "thrift")
             there = _served(functools.partial(admin.tables, host, port), hopeless)
-            truncate = functools.partial(admin.truncate_table, host, port)
-            list(pool.map(lambda name: _served(functools.partial(truncate, name), hopeless), there))
+
+            def truncate(name: str) -> None:
+                _served(functools.partial(admin.truncate_table, host, port, name), hopeless)
+                progress(f"{name} is empty")
+
+            list(pool.map(truncate, there))
         return cleared.result()
 
 

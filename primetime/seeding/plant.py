@@ -85,9 +85,10 @@ def _has_any(hbase: Hbase, seeded: Seeded, topology: Topology, until: float) -> 
     """Whether some of its events are there. NotAsDeclared when others are: of another seed, or of a rehearsal."""
     has_any = False
     for show, events in seeded.events.items():
+        if not (there := patiently(partial(_names, hbase, show), until)):
+            continue
+        has_any = True
         known = {name for _, name, _ in state.cells_of(show, events)}
-        there = patiently(partial(_names, hbase, show), until)
-        has_any = has_any or bool(there)
         others = [name for name in there if name not in known]
         if others:
             raise NotAsDeclared(
