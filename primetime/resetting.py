@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -18,13 +18,14 @@ import redis
 from primetime import machines, scripts, wider
 from primetime.audit import collectors
 from primetime.audit.accounts import settle
+from primetime.converge.report import ConvergeReport
 from primetime.errors import PrimetimeError
 from primetime.hbase import Hbase, admin
-from primetime.hbase.gateway import HbaseUnavailable
 from primetime.inventory import Inventory
 from primetime.live_counts import client_of, saying_what_failed
 from primetime.providers import driver_for, provider_of
 from primetime.seeding import state
+from primetime.seeding.plant import AGAIN_S, Hopeless, served
 from primetime.settings import from_data
 from primetime.shipper.ledger import everything
 from primetime.stage.disk import SpoolDisk, image_of
@@ -35,7 +36,6 @@ Progress = Callable[[str], None]
 
 BATCH = 1_000
 SERVES_S = 90.0  # a store that was killed is back after some 25 s
-LOOK_S = 0.5
 ANSWERS_S = 20.0  # a machine boots within three
 _SHIPPING = "primetime-shipper primetime-collector"
 # What Prometheus has seen, and what Alertmanager was told: each in a folder of its own below /var/lib.
@@ -138,7 +138,21 @@ def _anew(units: str, folder: str) -> str:
     return f"systemctl stop {units} || true; {clear}; systemctl start --no-block {units} || true"
 
 
-def clear_data(inventory: Inventory, hopeless: Callable[[], bool], progress: Progress) -> int:
+def hopeless_after(converged: Future[ConvergeReport]) -> Hopeless:
+    """Hopeless when the converge that is to bring everything back has failed, or ended SERVES_S ago."""
+    ended: list[float] = []
+    converged.add_done_callback(lambda _: ended.append(time.monotonic()))
+
+    def hopeless() -> bool:
+        if not ended:
+            return False
+        failed = converged.exception() is not None or bool(converged.result().failures)
+        return failed or time.monotonic() > ended[0] + SERVES_S
+
+    return hopeless
+
+
+def clear_data(inventory: Inventory, hopeless: Hopeless, progress: Progress) -> int:
     """Nothing of a show is left in HBase and Redis. How many keys Redis had.
 
     What does not answer is waited for, until it is `hopeless`.
@@ -148,41 +162,28 @@ def clear_data(inventory: Inventory, hopeless: Callable[[], bool], progress: Pro
         cleared = pool.submit(_clear_counts, inventory, hopeless)
         if inventory.topology.in_group("hbase_thrift"):
             host, port = inventory.endpoint("hbase_thrift", "thrift")
-            there = _served(functools.partial(admin.tables, host, port), hopeless)
+            there = served(functools.partial(admin.tables, host, port), hopeless)
 
             def truncate(name: str) -> None:
-                _served(functools.partial(admin.truncate_table, host, port, name), hopeless)
+                served(functools.partial(admin.truncate_table, host, port, name), hopeless)
                 progress(f"{name} is empty")
 
             list(pool.map(truncate, there))
         return cleared.result()
 
 
-def _served(call: Callable[[], Any], hopeless: Callable[[], bool]) -> Any:
-    """What HBase answers, as soon as it does."""
-    until = time.monotonic() + SERVES_S
-    while True:
-        try:
-            return call()
-        except HbaseUnavailable:
-            if time.monotonic() > until or hopeless():
-                raise
-            time.sleep(LOOK_S)
-
-
-def _clear_counts(inventory: Inventory, hopeless: Callable[[], bool]) -> int:
+def _clear_counts(inventory: Inventory, hopeless: Hopeless) -> int:
     client = client_of(inventory)
     if client is None:
         return 0
-    until = time.monotonic() + SERVES_S
     with saying_what_failed():
         while True:
             try:
                 return _delete_all(client)
             except redis.ConnectionError:
-                if time.monotonic() > until or hopeless():
+                if hopeless():
                     raise
-                time.sleep(LOOK_S)
+                time.sleep(AGAIN_S)
 
 
 def _delete_all(client: redis.Redis) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -95,6 +94,7 @@ def _reset(topology: Topology, arguments: argparse.Namespace, console: Console) 
                 beyond = list(dict.fromkeys(failure.host for failure in report.failures))
                 healed += resetting.remake(topology, beyond, console.progress)
                 inventory = live(topology)
+                resetting.clear_hosts(inventory, console.progress)  # what was sent meanwhile is of a store that is gone
                 keys, planted, report = _data_anew(inventory, arguments.topology, seeded, pool, console)
             _require_no_failures(report)
         with console.stage("compare"):
@@ -118,10 +118,7 @@ def _data_anew(
     Where the converge fails, that is in its report, and is why others wait in vain.
     """
     converged = pool.submit(converge, argument, progress=console.progress)
-
-    def hopeless() -> bool:
-        return converged.done() and bool(converged.exception() or converged.result().failures)
-
+    hopeless = resetting.hopeless_after(converged)
     try:
         keys = resetting.clear_data(inventory, hopeless, console.progress)
         return keys, _planted(inventory, seeded.result(), console, hopeless), converged.result()
@@ -138,7 +135,7 @@ def _require_no_failures(report: ConvergeReport) -> None:
 
 
 def _planted(
-    inventory: Inventory, seeded: Seeded, console: Console, hopeless: Callable[[], bool] = lambda: False
+    inventory: Inventory, seeded: Seeded, console: Console, hopeless: plant.Hopeless | None = None
 ) -> dict[str, Any] | None:
     """The seeded state; None when events cannot pass through this topology."""
     if not plant.fits(inventory.topology):

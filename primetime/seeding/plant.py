@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
@@ -16,7 +16,6 @@ from primetime.hbase import Hbase, HbaseUnavailable
 from primetime.inventory import Inventory
 from primetime.live_counts import client_of
 from primetime.paths import home
-from primetime.reading import patiently
 from primetime.rehearsal.stored import events_read
 from primetime.seeding import audience, state
 from primetime.seeding.send import send
@@ -24,9 +23,11 @@ from primetime.seeding.state import Seeded
 from primetime.topology import Topology
 
 Progress = Callable[[str], None]
+Hopeless = Callable[[], bool]  # whether what does not answer now is not worth waiting for any more
+T = TypeVar("T")
 
 WITHIN_S = 90.0  # HBase may be on its way back
-LOOK_S = 0.1
+LOOK_S, AGAIN_S = 0.1, 0.5
 NEEDS = ("collector", "shipper", "hbase_thrift")
 
 
@@ -35,25 +36,40 @@ def fits(topology: Topology) -> bool:
     return all(topology.in_group(group) for group in NEEDS)
 
 
-def plant(
-    inventory: Inventory, seeded: Seeded, progress: Progress, hopeless: Callable[[], bool] = lambda: False
-) -> dict[str, Any]:
+def after(seconds: float) -> Hopeless:
+    """Hopeless from so many seconds from now on."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() > until
+
+
+def served(call: Callable[[], T], hopeless: Hopeless) -> T:
+    """What HBase answers, as soon as it does; HbaseUnavailable when that is hopeless."""
+    while True:
+        try:
+            return call()
+        except HbaseUnavailable:
+            if hopeless():
+                raise
+            time.sleep(AGAIN_S)
+
+
+def plant(inventory: Inventory, seeded: Seeded, progress: Progress, hopeless: Hopeless | None = None) -> dict[str, Any]:
     """Send what a seed makes of the seeded shows, unless all of it is there: {"seed", "shows", "updates", "sha256"}.
 
-    NotAsDeclared when a seeded show has other events; PrimetimeError when its state is not reached within WITHIN_S, or
-    it is `hopeless`.
+    NotAsDeclared when a seeded show has other events; PrimetimeError when its state is not reached and that is
+    `hopeless`, by default after WITHIN_S.
     """
-    topology, until = inventory.topology, time.monotonic() + WITHIN_S
+    topology, hopeless = inventory.topology, hopeless or after(WITHIN_S)
     client = client_of(inventory)
     wanted = seeded.sha256(counts=client is not None)
     with closing(Hbase(*inventory.endpoint("hbase_thrift", "thrift"))) as hbase:
-        if _has_any(hbase, seeded, topology, until) and _now(hbase, client, seeded) == wanted:
+        if _has_any(hbase, seeded, topology, hopeless) and _now(hbase, client, seeded) == wanted:
             progress("the seeded shows are there")
         else:
             for events in seeded.events.values():
-                send(events, inventory.entrance(), until, progress, hopeless)
+                send(events, inventory.entrance(), progress, hopeless)
             while not (_arrived(hbase, client, seeded) and _now(hbase, client, seeded) == wanted):
-                if time.monotonic() > until or hopeless():
+                if hopeless():
                     raise PrimetimeError(
                         f"The seeded shows are not what seed {seeded.seed} makes: "
                         "`primetime ledger` says what waits or is missing"
@@ -81,11 +97,11 @@ def _file(name: str) -> Path:
     return home() / "seeds" / name
 
 
-def _has_any(hbase: Hbase, seeded: Seeded, topology: Topology, until: float) -> bool:
+def _has_any(hbase: Hbase, seeded: Seeded, topology: Topology, hopeless: Hopeless) -> bool:
     """Whether some of its events are there. NotAsDeclared when others are: of another seed, or of a rehearsal."""
     has_any = False
     for show, events in seeded.events.items():
-        if not (there := patiently(partial(_names, hbase, show), until)):
+        if not (there := served(partial(_names, hbase, show), hopeless)):
             continue
         has_any = True
         known = {name for _, name, _ in state.cells_of(show, events)}

@@ -26,11 +26,11 @@ class Sender:
         self._collectors = itertools.cycle([*collectors[first:], *collectors[:first]])
         self._connection: http.client.HTTPConnection | None = None
 
-    def send(self, body: bytes, until: float) -> None:
-        """Until it is acknowledged; PrimetimeError when it still is not at CLOCK_MONOTONIC `until`."""
+    def send(self, body: bytes) -> None:
+        """Until it is acknowledged; PrimetimeError when that is hopeless."""
         while (complaint := self._attempt(body)) is not None:
             self.close()
-            if time.monotonic() > until or self._hopeless():
+            if self._hopeless():
                 raise PrimetimeError(f"The seeded show was not taken: {complaint}: see `primetime verify`")
             time.sleep(AGAIN_S)
 
@@ -55,12 +55,11 @@ class Sender:
 def send(
     events: Sequence[bytes],
     collectors: Sequence[tuple[str, int]],
-    until: float,
     progress: Callable[[str], None],
-    hopeless: Callable[[], bool] = lambda: False,
+    hopeless: Callable[[], bool],
 ) -> None:
     """All of `events`. A batch that is refused may be taken later: a converge may be at work on the collectors.
-    PrimetimeError when one is not until CLOCK_MONOTONIC second `until`, or it is `hopeless`.
+    PrimetimeError when one is not, and it is `hopeless`.
     """
     bodies = [b"[" + b",".join(events[start : start + BATCH]) + b"]" for start in range(0, len(events), BATCH)]
     mine = threading.local()
@@ -71,7 +70,7 @@ def send(
         if not hasattr(mine, "sender"):
             mine.sender = Sender(collectors, len(senders) % len(collectors), hopeless)
             senders.append(mine.sender)
-        mine.sender.send(body, until)
+        mine.sender.send(body)
 
     try:
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:

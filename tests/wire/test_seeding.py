@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ import redis
 
 from primetime.errors import PrimetimeError
 from primetime.seeding import state
+from primetime.seeding.plant import after
 from primetime.seeding.send import send
 from primetime.seeding.state import Seeded
 from primetime.shipper.counting import encode
@@ -110,7 +110,7 @@ def collector(*answers: int) -> Iterator[tuple[tuple[str, int], list[bytes]]]:
 def test_a_batch_that_is_not_taken_is_sent_again_with_the_same_bytes(seeded: Seeded) -> None:
     events = list(seeded.events[SHOW][:250])
     with collector(503, 400, 503) as (where, taken):
-        send(events, [where], time.monotonic() + PATIENCE_S, print)
+        send(events, [where], print, after(PATIENCE_S))
     assert sorted(event["id"] for body in taken for event in json.loads(body)) == sorted(
         json.loads(event)["id"] for event in events
     )
@@ -118,10 +118,10 @@ def test_a_batch_that_is_not_taken_is_sent_again_with_the_same_bytes(seeded: See
 
 def test_a_collector_that_is_away_is_passed_over(seeded: Seeded) -> None:
     with collector() as (where, taken):
-        send(list(seeded.events[SHOW][:100]), [("127.0.0.1", 1), where], time.monotonic() + PATIENCE_S, print)
+        send(list(seeded.events[SHOW][:100]), [("127.0.0.1", 1), where], print, after(PATIENCE_S))
     assert len(taken) == 1
 
 
 def test_what_is_never_taken_ends_with_what_the_collector_said(seeded: Seeded) -> None:
     with collector(*[503] * 1000) as (where, _), pytest.raises(PrimetimeError, match="was not taken: 503"):
-        send(list(seeded.events[SHOW][:1]), [where], time.monotonic(), print)
+        send(list(seeded.events[SHOW][:1]), [where], print, lambda: True)
