@@ -32,19 +32,21 @@ ip link set lo up
 exec sh -ec "$1"
 """
 WITHIN = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork")
-VERBS = ("demo", "verify", "down --yes")
+VERBS = ("demo", "verify", "demo reset", "down --yes")
 
 
 @pytest.mark.long
-def test_the_demo_runs_from_a_filled_cache_where_there_is_no_route(tmp_path: Path) -> None:
+def test_the_demo_runs_and_is_reset_from_a_filled_cache_where_there_is_no_route(tmp_path: Path) -> None:
     topology = tmp_path / "test-island.yml"
     topology.write_text((REPO / "inventories" / "demo.yml").read_text().replace("name: demo", "name: test-island"))
     fill_the_cache(Bench(topology))
     # in /var/lib, whose file system surely carries the layers of hosts
     with tempfile.TemporaryDirectory(prefix="primetime-test-", dir="/var/lib") as state:
-        demo, verified, down = alone(topology, Path(state))
+        demo, verified, reset, down = alone(topology, Path(state))
     assert (demo["certificate"]["acked"], demo["certificate"]["missing"]) == (100_000, 0)
+    assert demo["stage"].startswith("http://127.0.0.1:")
     assert verified["failed"] == []
+    assert reset["seeded"]["sha256"] == demo["seeded"]["sha256"]
     assert down["left"] == []
 
 
