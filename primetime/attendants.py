@@ -7,7 +7,6 @@ away first, and so does whatever else removes the machines. A reboot, which ends
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -88,12 +87,12 @@ class Attendant:
             self.file.unlink(missing_ok=True)
             lock.remove_empty(self.file.parent)
             until = time.monotonic() + self.ends_s
-            while held := _is_held(fd):
+            while lock.is_taken(fd):
                 if told and time.monotonic() > until:
                     with contextlib.suppress(ProcessLookupError):  # it holds the file: the number is still its own
                         os.kill(told["pid"], signal.SIGKILL)
                 time.sleep(LOOK_S)
-            return told is not None and not held
+            return told is not None
         finally:
             os.close(fd)
 
@@ -117,11 +116,3 @@ class Attendant:
 def is_dismissed(held: int) -> bool:
     """Whether the file that an attendant holds is gone: it is to end."""
     return not os.fstat(held).st_nlink
-
-
-def _is_held(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False

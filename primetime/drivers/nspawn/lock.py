@@ -38,11 +38,17 @@ def is_held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
+        return is_taken(fd)
+    finally:
+        os.close(fd)
+
+
+def is_taken(fd: int) -> bool:
+    """Whether another process holds the lock of an open file, which may have lost its name since."""
+    try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    finally:
-        os.close(fd)
     return False
 
 
