@@ -6,6 +6,8 @@ group shrinks: the group waits for that to end.
 
 from __future__ import annotations
 
+import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,14 +36,52 @@ from moto.ec2.utils import parse_user_data
 from tests.moto_server import REGION
 
 LAUNCHING, SERVING, ENDING = "Pending:Wait", "InService", "Terminating:Wait"
+CONFIGURE = "configure"
+
+
+_CHANGING = threading.RLock()  # of groups: moto's are changed by its server's threads, and by tests
+_ABANDONED = "was abandoned: Lifecycle Action Completed with ABANDON Result"
 
 
 @dataclass
 class Hooks:
-    """What was said: (instance, hook, result) of those completed, and the instance of each heartbeat."""
+    """What was said: (instance, hook, result) of those completed, and the instance of each heartbeat.
+
+    `launches`: instance → its activity as its group tells it, the latest last.
+    """
 
     completed: list[tuple[str, str, str]] = field(default_factory=list)
     heartbeats: list[str] = field(default_factory=list)
+    launches: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def begun(self, group: str, instance: str) -> None:
+        """A launch, which its hook holds."""
+        self.launches[instance] = {
+            "ActivityId": str(uuid.uuid4()),
+            "AutoScalingGroupName": group,
+            "Description": f"Launching a new EC2 instance: {instance}",
+            "Cause": "an instance was started in response to a difference between desired and actual capacity",
+            "StartTime": datetime.now(UTC),
+            "StatusCode": "MidLifecycleAction",
+        }
+
+    def ended(self, instance: str, result: str) -> None:
+        """A launch, by its hook."""
+        self.completed.append((instance, CONFIGURE, result))
+        if result == "CONTINUE":
+            self.launches[instance]["StatusCode"] = "Successful"
+            return
+        token = f"Lifecycle Action with token {uuid.uuid4()} {_ABANDONED}"
+        told = f"Instance failed to complete user's Lifecycle Action: {token}"
+        self.launches[instance] |= {"StatusCode": "Cancelled", "StatusMessage": told}
+
+    @staticmethod
+    def refill() -> None:
+        """As groups do by themselves: launch what they have too few of."""
+        with _CHANGING:
+            for group in autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups.values():
+                if len(_active(group)) < (group.desired_capacity or 0) and "Launch" not in group._suspended_processes:
+                    group.set_desired_capacity(group.desired_capacity)
 
     @staticmethod
     def time_is(now: datetime) -> None:
@@ -57,9 +97,10 @@ class Hooks:
     def die(self, group: str, instance: str) -> None:
         """An instance's end without a hook, as when its hardware fails, or in its pause; nobody takes its place."""
         found = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups[group]
-        before = len(_active(found))
-        found.instance_states = [each for each in found.instance_states if each.instance_id != instance]
-        found.desired_capacity -= before - len(_active(found))  # one that is ending counts no more
+        with _CHANGING:
+            before = len(_active(found))
+            found.instance_states = [each for each in found.instance_states if each.instance_id != instance]
+            found.desired_capacity -= before - len(_active(found))  # one that is ending counts no more
         found.autoscaling_backend.ec2_backend.terminate_instances([instance])
 
 
@@ -133,16 +174,18 @@ def acting() -> Iterator[Hooks]:
             if state not in before:
                 state.lifecycle_state = LAUNCHING
                 versions[state.instance_id] = group.ec2_launch_template.latest_version_number
+                hooks.begun(group.name, state.instance_id)
 
     def resizing(group: Any, capacity: int | None) -> None:
         wanted = group.min_size if capacity is None else capacity
-        free = [each for each in _active(group) if not each.protected_from_scale_in]
-        for state in free[: max(0, len(_active(group)) - wanted)]:
-            state.lifecycle_state = ENDING
-        if len(_active(group)) > wanted:
-            group.desired_capacity = wanted
-        else:
-            resize(group, wanted)
+        with _CHANGING:
+            free = [each for each in _active(group) if not each.protected_from_scale_in]
+            for state in free[: max(0, len(_active(group)) - wanted)]:
+                state.lifecycle_state = ENDING
+            if len(_active(group)) > wanted:
+                group.desired_capacity = wanted
+            else:
+                resize(group, wanted)
 
     def registering(backend: Any, name: str) -> None:
         """Members that serve, or are about to; whoever ends may leave by itself."""
@@ -194,13 +237,26 @@ def acting() -> Iterator[Hooks]:
     def complete(self: Any) -> EmptyResult:
         group, state = _waiting(self)
         instance, result = state.instance_id, self._get_param("LifecycleActionResult")
-        if state.lifecycle_state == LAUNCHING and result == "CONTINUE":
+        launching = state.lifecycle_state == LAUNCHING
+        if launching:
+            hooks.ended(instance, result)
+        if launching and result == "CONTINUE":
             state.lifecycle_state = SERVING
         else:
             group.instance_states.remove(state)
             self.autoscaling_backend.ec2_backend.terminate_instances([instance])
-        hooks.completed.append((instance, self._get_param("LifecycleHookName"), result))
+        if not launching:
+            hooks.completed.append((instance, self._get_param("LifecycleHookName"), result))
         return EmptyResult()
+
+    def activities(self: Any) -> ActionResult:
+        """Of launches alone."""
+        mine = [
+            each
+            for each in reversed(hooks.launches.values())
+            if each["AutoScalingGroupName"] == self._get_param("AutoScalingGroupName")
+        ]
+        return ActionResult({"Activities": mine[: int(self._get_param("MaxRecords", 100))]})
 
     def heartbeat(self: Any) -> EmptyResult:
         hooks.heartbeats.append(_waiting(self)[1].instance_id)
@@ -218,6 +274,7 @@ def acting() -> Iterator[Hooks]:
         # moto shows those of its creation for ever
         patch.setattr(LaunchTemplate, "tags", property(LaunchTemplate.get_tags, lambda *_: None), raising=False)
         patch.setattr(LaunchTemplates, "create_launch_template_version", create_version)
+        patch.setattr(AutoScalingResponse, "describe_scaling_activities", activities)
         patch.setattr(AutoScalingResponse, "complete_lifecycle_action", complete, raising=False)
         patch.setattr(AutoScalingResponse, "record_lifecycle_action_heartbeat", heartbeat, raising=False)
         yield hooks

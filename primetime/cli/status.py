@@ -10,6 +10,7 @@ from primetime import expiry, machines
 from primetime.cli import add_topology
 from primetime.cli.rehearse import last_certificate
 from primetime.console import Console, table
+from primetime.errors import UsageError
 from primetime.inventory import Inventory, live
 from primetime.providers import driver_for
 from primetime.scraping import jobs
@@ -21,12 +22,15 @@ ENDPOINTS = {"collector": ("collector", "http"), "thrift": ("hbase_thrift", "thr
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_topology(parser)
+    parser.add_argument("--log", metavar="INSTANCE", help="what a machine on EC2 said of its own configuration")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     topology = load(arguments.topology)
     if topology.cloud:  # what runs there comes and goes
-        return _on_ec2(topology, console)
+        return _log(topology, arguments.log, console) if arguments.log else _on_ec2(topology, console)
+    if arguments.log:
+        raise UsageError(f"--log is of machines on EC2, and {topology.name} is not there: ssh leads onto any other")
     found = machines.found(topology)
     if at_work := driver_for(topology).ex_at_work():
         console.say(f"{at_work} is at work on {topology.name}: what follows may change")
@@ -41,16 +45,27 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _on_ec2(topology: Topology, console: Console) -> int:
-    """And the spools of what runs there no more."""
+    """And the spools of what runs there no more, and members that come or never came."""
     from primetime.cloud import machines as cloud
-    from primetime.cloud import spools
+    from primetime.cloud import newcomers, spools
 
-    inventory = live(topology)
-    orphans = spools.orphans(cloud.services(topology), topology.name)
+    inventory, services = live(topology), cloud.services(topology)
+    waiting = spools.sentences(spools.orphans(services, topology.name))
+    lacking = newcomers.lacking(services, topology)
     tell(console, inventory)
-    for sentence in spools.sentences(orphans):
+    for sentence in (*waiting, *lacking):
         console.say(sentence)
-    console.result({**summary(inventory), "spools": spools.sentences(orphans)})
+    console.result({**summary(inventory), "spools": waiting, "lacking": lacking})
+    return 3 if lacking else 0
+
+
+def _log(topology: Topology, instance: str, console: Console) -> int:
+    from primetime.cloud import machines as cloud
+    from primetime.cloud import newcomers
+
+    text = newcomers.log(cloud.services(topology), topology, instance)
+    console.say(text.rstrip())
+    console.result({"topology": topology.name, "instance": instance, "log": text})
     return 0
 
 

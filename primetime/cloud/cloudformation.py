@@ -35,7 +35,7 @@ def template(topology: Topology, resources: Iterable[Resource]) -> Json:
 
 def exported(resource: Resource) -> bool:
     """Whether it is in the template."""
-    return resource.kind not in LEFT_OUT and not resource.name.endswith(f"/{CONFIGURE.name}")
+    return resource.kind not in LEFT_OUT and not resource.name.endswith(f"/{CONFIGURE}")
 
 
 def _logical(kind: str, name: str) -> str:

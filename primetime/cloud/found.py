@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from libcloud.storage.base import Container
 from libcloud.storage.types import ContainerDoesNotExistError, ObjectDoesNotExistError
 
 from primetime.cloud import names
@@ -59,6 +61,11 @@ class Aws:
             return b"".join(found.as_stream())
         except (ContainerDoesNotExistError, ObjectDoesNotExistError):
             return None
+
+    def keep(self, topology: str, key: str, path: Path) -> None:
+        """Put a file into the topology's bucket."""
+        bucket = names.bucket(topology, self.ec2.region_name, self.account)
+        self.storage.upload_object(str(path), Container(bucket, {}, self.storage), key)
 
 
 def aws(region: str) -> Aws:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from primetime.cloud import bake, freeze, lock, spools
+from primetime.cloud import bake, freeze, lock, newcomers, spools
 from primetime.cloud.found import Aws, Thing, aws, find
 from primetime.cloud.plan import Plan, fingerprint, plan
 from primetime.cloud.prices import Cost, cost, price
@@ -24,7 +25,8 @@ from primetime.guard.marks import SHIPPED
 from primetime.topology import Topology
 
 Progress = Callable[[str], None]
-HEALTHY_S = 2100.0  # from a launch to a healthy member: it may take as long as its launch hook waits
+BEFORE_S = 600.0  # of a launch: what it takes beside the time that a machine may take to configure itself
+GIVEN_UP = 2  # newcomers that fail one after the other: another one would, too
 DRAINED_S = 900.0  # a hook gives five minutes, and a guard asks for more while its spool waits
 _POLL_S = 2.0
 _LOOKS = 3  # how often `up` looks again after an answer was lost
@@ -151,20 +153,51 @@ def up(
     return taken
 
 
-def wait_until_healthy(services: Aws, topology: Topology, progress: Progress, within_s: float = HEALTHY_S) -> None:
+def healthy_s(topology: Topology) -> float:
+    """From a launch to a healthy member: as long as the slowest group's may take to configure themselves, and more."""
+    return max(group.configured_within_s for group in cloud_of(topology).groups) + BEFORE_S
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What is not there yet, as a sentence; `given_up`: all of a group that ever failed at their launch."""
+
+    sentence: str
+    given_up: tuple[newcomers.Newcomer, ...] = ()
+
+
+def wait_until_healthy(services: Aws, topology: Topology, progress: Progress, within_s: float | None = None) -> None:
     """Until as many members are in service and healthy as are desired, and every node runs.
 
-    PrimetimeError with the group's last scaling activity, or the node's state, when they are not in time.
+    PrimetimeError with the group's last scaling activity, or the node's state, when they are not in time (healthy_s);
+    at once when two newcomers of a group have failed meanwhile: there is something that no further one mends.
     """
-    until = time.monotonic() + within_s
+    within_s = healthy_s(topology) if within_s is None else within_s
+    until, before = time.monotonic() + within_s, None
     while lacking := list(_lacking(services, topology)):
+        failed = {each for one in lacking for each in one.given_up}
+        before = failed if before is None else before
+        _require_hope(services, topology, [each for one in lacking for each in one.given_up if each not in before])
+        sentences = [each.sentence for each in lacking]
         if time.monotonic() > until:
-            raise PrimetimeError(f"{topology.name} is not healthy after {within_s:.0f} s: {'; '.join(lacking)}")
-        progress(f"waiting: {lacking[0]}")
+            raise PrimetimeError(f"{topology.name} is not healthy after {within_s:.0f} s: {'; '.join(sentences)}")
+        progress(f"waiting: {sentences[0]}")
         time.sleep(_POLL_S)
 
 
-def _lacking(services: Aws, topology: Topology) -> Iterator[str]:
+def _require_hope(services: Aws, topology: Topology, failed: Sequence[newcomers.Newcomer]) -> None:
+    """PrimetimeError when newcomers of a group fail one after the other."""
+    for group in {each.group: None for each in failed}:
+        mine = [each for each in failed if each.group == group]
+        if len(mine) >= GIVEN_UP:
+            latest = newcomers.explained(services, topology.name, mine[0])
+            raise PrimetimeError(
+                f"{len(mine)} new members of group {group} failed, one after the other: {latest}: mend that, and the "
+                f"group, which goes on trying, has its members; {newcomers.next_step(topology, latest)}"
+            )
+
+
+def _lacking(services: Aws, topology: Topology) -> Iterator[Lacking]:
     found = find(services, topology.name)
     for thing in found.values():
         if thing.kind == "group":
@@ -178,18 +211,21 @@ def _lacking(services: Aws, topology: Topology) -> Iterator[str]:
                 and (healthy is None or healthy.get(each.id) == "healthy")
             ]
             if len(good) < thing.extra.desired:
-                last = last_activity(services, thing.id)
-                yield (
-                    f"group {thing.name} has {len(good)} healthy members of {thing.extra.desired}{last}: machines that "
-                    f"failed left their logs in the topology's bucket, under hosts/{thing.name}/"
-                )
+                yield _few(services, topology, thing, len(good))
         elif thing.kind == "node" and thing.extra != "running":
-            yield f"node {thing.name} ({thing.id}) is {thing.extra}: see its console log"
+            yield Lacking(f"node {thing.name} ({thing.id}) is {thing.extra}: see its console log")
 
 
-def last_activity(services: Aws, group: str) -> str:
-    """What the group did last, in brackets; empty when it did nothing."""
-    activities = services.scaling.ex_list_activities(group, 1)
+def _few(services: Aws, topology: Topology, thing: Thing, good: int) -> Lacking:
+    lately = newcomers.activities(services, thing.id)
+    failed = tuple(newcomers.given_up(thing.name, lately))
+    told = newcomers.told_of(services, topology, thing.name, thing.extra, lately)
+    few = f"group {thing.name} has {good} healthy members of {thing.extra.desired}"
+    return Lacking("; ".join([few, *told]) if told else few + _last(lately), failed)
+
+
+def _last(activities: Sequence[Mapping[str, Any]]) -> str:
+    """What a group did last, in brackets; empty when it did nothing."""
     if not activities:
         return ""
     last = activities[0]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from primetime.cloud import freeze, lock, machines
+from primetime.cloud import freeze, lock, machines, newcomers
 from primetime.cloud.found import Aws, Thing, find
 from primetime.cloud.rolling import Move, Next, Part, decide
 from primetime.cloud.wanted import Key
@@ -27,7 +27,6 @@ from primetime.topology import Topology
 
 Progress = Callable[[str], None]
 TAG = "primetime:roll"
-COMES_S = machines.HEALTHY_S
 GOES_S = machines.DRAINED_S
 SOAK_S = 30.0  # so long a newcomer must stay good before it counts
 POLL_S = 2.0
@@ -235,9 +234,10 @@ class Roll:
             self._stop(bad[0], "did not prove its roles, or died")
 
     def _require_in_time(self, following: Next, waited_s: float) -> None:
-        if following.move is Move.AWAIT and waited_s > COMES_S:
+        comes_s = machines.healthy_s(self._topology)
+        if following.move is Move.AWAIT and waited_s > comes_s:
             self._stop(
-                following.member or "a machine that EC2 does not launch", f"is not healthy after {COMES_S:.0f} s"
+                following.member or "a machine that EC2 does not launch", f"is not healthy after {comes_s:.0f} s"
             )
         if following.move is Move.DRAIN and waited_s > GOES_S:
             self._stop(following.member, f"has not shipped its spool after {GOES_S:.0f} s")
@@ -249,11 +249,11 @@ class Roll:
         self._write()
         if self._look().desired > self.record.size:
             self._take_back_growth()
-        told = machines.last_activity(self._aws, self._group)
+        bad = newcomers.explained(self._aws, self._topology.name, newcomers.Newcomer(self.name, member, ""))
         raise PrimetimeError(
-            f"roll stopped: {member} of group {self.name} {why}{told}: its log is in the topology's bucket, under "
-            f"hosts/{self.name}/{member}/; the others serve on. Mend it, then roll -t {self._topology.given} --resume, "
-            "or put it back with --back"
+            f"roll stopped: {member} of group {self.name} {why}{f' ({bad.why})' if bad.why else ''}: "
+            f"{newcomers.next_step(self._topology, bad)}; the others serve on. Mend it, then "
+            f"roll -t {self._topology.given} --resume, or put it back with --back"
         )
 
     def _take_back_growth(self) -> None:

@@ -25,9 +25,9 @@ from primetime.cloud import names, parcel, permissions
 from primetime.cloud.found import BAKE, DIGEST, NODE, Aws, Thing, find
 from primetime.cloud.plan import Step, differs
 from primetime.cloud.user_data import endpoints, environment, user_data
-from primetime.cloud.wanted import ANY, HOOKS, Key, Resource, cloud_of, owned, template
+from primetime.cloud.wanted import ANY, Key, Resource, cloud_of, hooks, owned, template
 from primetime.cloud.ways import private_key
-from primetime.drivers.autoscaling import ScheduledAction, made_of
+from primetime.drivers.autoscaling import LifecycleHook, ScheduledAction, made_of
 from primetime.drivers.aws.errors import AlreadyThere, AwsError
 from primetime.drivers.aws.wire import tagged, tags
 from primetime.errors import NotAsDeclared, PrimetimeError
@@ -304,7 +304,7 @@ class Builder:
                 self._subnets(),
                 target_groups=balanced,
                 tags=marks,
-                ex_hooks=HOOKS,
+                ex_hooks=self._hooks(resource.name),
                 ex_sizes=values["sizes"],
                 ex_spot_share=share,
             )
@@ -325,8 +325,12 @@ class Builder:
 
     def _hook(self, step: Step) -> None:
         group, _, name = step.resource.name.partition("/")
-        [hook] = [each for each in HOOKS if each.name == name]
+        [hook] = [each for each in self._hooks(group) if each.name == name]
         self.aws.scaling.ex_put_hook(self._called(group), hook)
+
+    def _hooks(self, name: str) -> tuple[LifecycleHook, ...]:
+        [group] = [each for each in self.cloud.groups if each.name == name]
+        return hooks(group)
 
     def _action(self, step: Step) -> None:
         group, _, name = step.resource.name.partition("/")

@@ -33,11 +33,10 @@ KINDS = (
     *("target-group", "balancer", "listener", "group", "hook", "action", "node"),
     *("baking", "image"),  # never declared: `up --bake` makes them
 )
-CONFIGURE = LifecycleHook("configure", "launching", 1800, "ABANDON")  # until a machine has proved its own roles
-CONFIGURE_S = 1500  # of that, what a machine takes at most before it says that it has failed
+CONFIGURE = "configure"  # the hook that holds a machine until it has proved its own roles
+TELLS_S = 300  # what a machine has left to tell of it, when its time is over
 HEALTH = "/ready"
 ROOT_GB = 20  # system, jars, logs; Debian's images begin with 8
-HOOKS = (DRAIN, CONFIGURE)
 ANYBODY = Account("0", "aws")  # in place of an account that only AWS can tell
 CONTROLLER = "controller"
 Key = tuple[str, str]  # kind, name
@@ -137,7 +136,7 @@ def _scaling(topology: Topology, cloud: Cloud, group: CloudGroup, now: datetime)
         {"balanced": bool(public), "spot_share": group.spot_share},
         sizes=(group.sizes[0],) * group.least,
     )
-    for hook in HOOKS:
+    for hook in hooks(group):
         yield Resource("hook", f"{group.name}/{hook.name}", hook_values(hook))
     for action in schedule.actions(cloud, group, now):
         yield Resource(
@@ -146,6 +145,12 @@ def _scaling(topology: Topology, cloud: Cloud, group: CloudGroup, now: datetime)
             {"min": action.min_size, "desired": action.desired, "start": action.start},
             {"due": bool(schedule.due([action], now))},
         )
+
+
+def hooks(group: CloudGroup) -> tuple[LifecycleHook, ...]:
+    """What a group's members are held by: at their end, and at their launch, which comes to nothing by itself."""
+    within_s = round(group.configured_within_s) + TELLS_S
+    return DRAIN, LifecycleHook(CONFIGURE, "launching", within_s, "ABANDON")
 
 
 def hook_values(hook: LifecycleHook) -> dict[str, Any]:
@@ -204,8 +209,8 @@ def template(topology: Topology, cloud: Cloud, group: CloudGroup, image: str) ->
             "groups": list(inventory_groups(list(group.roles))),
             "version": parcel.version(topology),
             "scaling_group": f"{topology.name}-{group.name}" if group.scales else "",
-            "hook": CONFIGURE.name if group.scales else "",
-            "within_s": CONFIGURE_S,
+            "hook": CONFIGURE if group.scales else "",
+            "within_s": round(group.configured_within_s),
         },
     }
 

@@ -51,6 +51,7 @@ class Declared:
     most: int | None = None
     spot_share: float = 0.0
     spool_gb: int | None = None
+    configured_within_s: float = 1500.0  # a store that boots as a whole; members of an image need a tenth
 
 
 Look = Callable[[Source, Any], Iterator[str]]

@@ -12,6 +12,8 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from primetime.drivers.aws.regions import REGION
+from primetime.errors import UsageError
+from primetime.quantities import seconds
 from primetime.topology import checking, shows
 from primetime.topology.checking import PRIVATE, Declared, Rules, kind
 from primetime.topology.reading import Source
@@ -21,10 +23,14 @@ KEYS = (
     *("name", "provider", "region", "zones", "network", "image", "controllers"),
     *("shows", "partial", "groups", "settings"),
 )
-GROUP_KEYS = ("roles", "size", "cores", "memory_mb", "count", "min", "max", "spot_share", "spool_gb")
+GROUP_KEYS = (
+    *("roles", "size", "cores", "memory_mb", "count", "min", "max"),
+    *("spot_share", "spool_gb", "configured_within"),
+)
 _IMAGE = re.compile(r"ami-[0-9a-f]{8,17}")
 _SIZE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _PREFIXES = range(16, 25)
+_CONFIGURED_S = 60, 6900  # a launch hook lasts two hours at most, of which five minutes are to tell of it
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class CloudGroup:
     most: int | None
     spot_share: float
     spool_gb: int | None
+    configured_within_s: float  # from its bundle to its roles' last promise, or it is given up
 
     @property
     def scales(self) -> bool:
@@ -89,6 +96,7 @@ def _group(group: Declared) -> CloudGroup:
         group.most,
         group.spot_share,
         group.spool_gb,
+        group.configured_within_s,
     )
 
 
@@ -190,6 +198,20 @@ def _spool(source: Source, group: dict[str, Any], declared: Declared) -> Iterato
         yield f"{at}: spool_gb of group {declared.name}: only a collector has a spool: leave it out"
 
 
+def _configured(source: Source, group: dict[str, Any], declared: Declared) -> Iterator[str]:
+    if "configured_within" not in group:
+        return
+    value = group["configured_within"]
+    try:
+        declared.configured_within_s = seconds(str(value))
+        sound = _CONFIGURED_S[0] <= declared.configured_within_s <= _CONFIGURED_S[1]
+    except UsageError:
+        sound = False
+    if not sound:
+        at = source.at("groups", declared.name, "configured_within")
+        yield f"{at}: configured_within of group {declared.name} is {kind(value)}: write a time from 1m to 115m"
+
+
 _HAS = {"memory_mb": 4096, "cores": 2}
 _NUMBERS = {
     "count": ("count", 1),
@@ -220,6 +242,6 @@ RULES = Rules(
         "zones": _zones,
         "controllers": _controllers,
     },
-    (checking.group_roles, _numbers, _sizes, _spool),
+    (checking.group_roles, _numbers, _sizes, _spool, _configured),
     EXAMPLES,
 )

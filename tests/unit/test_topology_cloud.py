@@ -98,6 +98,11 @@ partial: true
             "roles: [zookeeper], size: [m6i.large], cores: 2, memory_mb: 8192, min: 1, max: 3",
             "13:82: group cache scales, and zookeeper cannot: write count, or part them",
         ),
+        (
+            "spool_gb: 20",
+            "spool_gb: 20, configured_within: 3h",
+            "12:128: configured_within of group collector is '3h': write a time from 1m to 115m",
+        ),
         ("cores: 2, memory_mb: 8192", "memory_mb: 8192, cpus: 2", "13:63: unknown key cpus: group cache has"),
     ],
 )
