@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 import requests
 from libcloud.http import LibcloudConnection
 
+from tests.aws_model import request_problems
+
 FIXTURES = Path(__file__).parent / "wire" / "fixtures" / "aws"
 Answer = tuple[int, str] | Exception
 
@@ -32,6 +34,7 @@ class Wire:
                 self, method: Any, url: Any, body: Any = None, headers: Any = None, *rest: Any, **more: Any
             ) -> Any:
                 asked = dict(parse_qsl(body))
+                assert request_problems(driver.connection.service_name, asked) == []
                 wire.sent.append(asked)
                 wire.headers.append(headers)
                 self.response = wire.answer(asked)

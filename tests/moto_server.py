@@ -8,12 +8,17 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from unittest import mock
 
 import pytest
+from moto.core.responses import BaseResponse
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import IAMBackend
 from moto.server import ThreadedMotoServer
+
+from tests.aws_model import document_problems, request_problems, understands
+from tests.aws_wire import query_error
 
 REGION = "eu-central-1"
 
@@ -58,6 +63,23 @@ def _remove_role(backend: IAMBackend, profile_name: str, role_name: str) -> None
     profile.roles.remove(role)
 
 
+def _understood(answering: BaseResponse) -> Any:
+    """What AWS would refuse is refused here: moto overlooks parameters that it does not know, or that are missing."""
+    asked = {name: value[0] for name, value in answering.querystring.items()}
+    service, target = answering.service_name, answering.headers.get("X-Amz-Target", "")
+    problems: list[str] = []
+    if target and understands(service):
+        problems = document_problems(service, target.rpartition(".")[2], json.loads(answering.body))
+    elif "Action" in asked and understands(service):
+        problems = request_problems(service, asked)
+    if problems:
+        return 400, {}, query_error("ValidationError", f"as AWS publishes it: {problems}")
+    return _answered(answering)
+
+
+_answered = BaseResponse.call_action
+
+
 @contextmanager
 def running(address: str = "127.0.0.1", port: int = 0) -> Iterator[Moto]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each call otherwise
@@ -65,7 +87,10 @@ def running(address: str = "127.0.0.1", port: int = 0) -> Iterator[Moto]:
     server.start()
     host, port = server.get_host_and_port()
     try:
-        with mock.patch.object(IAMBackend, "remove_role_from_instance_profile", _remove_role):
+        with (
+            mock.patch.object(IAMBackend, "remove_role_from_instance_profile", _remove_role),
+            mock.patch.object(BaseResponse, "call_action", _understood),
+        ):
             yield Moto(f"http://{host}:{port}")
     finally:
         server.stop()

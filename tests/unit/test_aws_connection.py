@@ -91,7 +91,10 @@ def test_what_could_be_made_twice_is_not_repeated_blindly(ec2: Any, wire: Wire) 
 
 def test_a_client_token_makes_repeating_safe(ec2: Any, wire: Wire) -> None:
     wire.first = [BROKEN]
-    assert ec2.ex_create_launch_template("production-collector", {}, client_token="once").id == "lt-01238c059e3466abc"
+    assert (
+        ec2.ex_create_launch_template("production-collector", {"ImageId": "ami-1"}, client_token="once").id
+        == "lt-01238c059e3466abc"
+    )
     assert [sent["ClientToken"] for sent in wire.sent] == ["once", "once"]
 
 

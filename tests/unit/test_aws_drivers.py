@@ -1,4 +1,4 @@
-"""What the drivers send and read, action by action, against answers from files (what moto cannot do among them)."""
+"""What the drivers send and read beyond single verbs (test_aws_actions): pages, mixes, instants, limits."""
 
 from __future__ import annotations
 
@@ -84,20 +84,6 @@ def test_a_scheduled_action_s_instant_is_sent_in_utc_and_read_back(scaling: Any,
     assert scaling.ex_list_scheduled_actions()[GROUP, action.name].start == start.astimezone(UTC)
 
 
-def test_a_hook_is_read_as_it_was_declared(scaling: Any) -> None:
-    assert scaling.ex_list_hooks(GROUP) == [LifecycleHook("drain", "terminating", 300)]
-
-
-def test_a_hook_is_completed_for_one_instance(scaling: Any, wire: Wire) -> None:
-    scaling.ex_complete_hook(GROUP, "boot", "i-0c1", proceed=False)
-    assert (wire.sent[0]["LifecycleActionResult"], wire.sent[0]["InstanceId"]) == ("ABANDON", "i-0c1")
-
-
-def test_a_refresh_keeps_all_that_it_is_told_to(scaling: Any, wire: Wire) -> None:
-    assert scaling.ex_start_refresh(GROUP, 100, 60) == "08b91cf7-8fa6-48af-b6a6-d227f40f1b9b"
-    assert wire.sent[0]["Preferences.MinHealthyPercentage"] == "100"
-
-
 def test_the_last_activities_are_one_page(scaling: Any, wire: Wire) -> None:
     assert "sufficient c6i.large capacity" in scaling.ex_list_activities(GROUP, 1)[0]["StatusMessage"]
     assert len(wire.sent) == 1
@@ -108,10 +94,6 @@ def test_target_groups_have_every_page(balancing: Any) -> None:
         ("one", ("arn:lb-1",)),
         ("two", ()),
     ]
-
-
-def test_target_health_names_what_is_leaving(balancing: Any) -> None:
-    assert balancing.ex_target_health("arn:tg-1") == {"i-0c1": "draining", "i-0c2": "healthy"}
 
 
 def test_a_template_s_next_version_has_a_number(wire: Wire) -> None:
