@@ -14,14 +14,13 @@ from primetime.capacity import Crowd, Figure, capacity
 from primetime.series import instants, named
 from primetime.topology.shows import Show
 
-LEAD = timedelta(minutes=30)  # from a launch to a member that is verified, with margin: to be measured on real machines
-
 
 @dataclass(frozen=True)
 class Broadcast:
-    """One evening of a show. Instants in UTC; `until` is the end of the longest overrun."""
+    """One evening of a show. Instants in UTC: `since`, collectors are launched; `until`, the longest overrun ends."""
 
     name: str
+    since: datetime
     begins: datetime
     ends: datetime
     until: datetime
@@ -50,7 +49,8 @@ def _series(show: Show, until: datetime) -> Iterator[Broadcast]:
             return
         ends = begins + timedelta(seconds=show.lasts_s)
         name = named(show.name, clock, show.repeat_days)
-        yield Broadcast(name, begins, ends, ends + timedelta(seconds=show.overrun_s), show)
+        since = begins - timedelta(seconds=show.lead_s)
+        yield Broadcast(name, since, begins, ends, ends + timedelta(seconds=show.overrun_s), show)
 
 
 def collectors(show: Show, zones: int, cores: int, figures: Mapping[str, Figure]) -> int:
@@ -59,17 +59,15 @@ def collectors(show: Show, zones: int, cores: int, figures: Mapping[str, Figure]
     return int(capacity(crowd, figures).needs["collectors"])
 
 
-def changes(
-    every: Sequence[Broadcast], needs: Mapping[str, int], least: int, most: int, lead: timedelta = LEAD
-) -> list[Change]:
+def changes(every: Sequence[Broadcast], needs: Mapping[str, int], least: int, most: int) -> list[Change]:
     """When the number of collectors changes, and to what. `needs`: show → collectors.
 
     Broadcasts that overlap, with their lead and overrun, need the sum of theirs; the group's limits hold.
     """
-    moments = sorted({each.begins - lead for each in every} | {each.until for each in every})
+    moments = sorted({each.since for each in every} | {each.until for each in every})
     found: list[Change] = []
     for at in moments:
-        on = [each for each in every if each.begins - lead <= at < each.until]
+        on = [each for each in every if each.since <= at < each.until]
         needed = sum(needs[each.show.name] for each in on)
         change = Change(at, max(least, min(most, needed)), needed, tuple(each.name for each in on))
         if not found or (found[-1].collectors, found[-1].needed) != (change.collectors, change.needed):
@@ -77,6 +75,6 @@ def changes(
     return found
 
 
-def on_air(every: Iterable[Broadcast], now: datetime, lead: timedelta = LEAD) -> list[Broadcast]:
+def on_air(every: Iterable[Broadcast], now: datetime) -> list[Broadcast]:
     """Those whose machines must not be touched now: from their lead to the end of their overrun."""
-    return [each for each in every if each.begins - lead <= now < each.until]
+    return [each for each in every if each.since <= now < each.until]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from primetime.calendar import LEAD, collectors
+from primetime.calendar import collectors
 from primetime.capacity_figures import FIGURES
 from primetime.cloud.schedule import collecting
 from primetime.topology import Topology
@@ -14,13 +14,13 @@ from primetime.topology.shows import Show
 def showtimes(topology: Topology) -> dict[str, Any]:
     """The shows that have a start, as templates/monitoring/showtimes.py reads them."""
     return {
-        "lead_s": LEAD.total_seconds(),
         "shows": [
             {
                 "name": show.name,
                 "start": show.start.isoformat(),
                 "time_zone": show.time_zone,
                 "repeat_days": show.repeat_days,
+                "lead_s": show.lead_s,
                 "lasts_s": show.lasts_s + show.overrun_s,
                 "collectors": _needed(topology, show),
             }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from primetime.calendar import LEAD, Broadcast
+from primetime.calendar import Broadcast
 from primetime.capacity import Crowd, capacity
 from primetime.capacity_figures import FIGURES
 from primetime.cli import add_topology
@@ -20,7 +20,7 @@ from primetime.console import Console, table
 from primetime.errors import UsageError
 from primetime.paths import home
 from primetime.quantities import count, seconds
-from primetime.topology import load
+from primetime.topology import Topology, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_topology(sub)
     sub.add_argument("--days", default="7", help="so many from now on (default: 7)")
     sub.add_argument("--from", dest="since", metavar="YYYY-MM-DD", help="a day (UTC) to begin with in place of now")
+    sub.add_argument("--measured", action="store_true", help="how long launches took, and whether leads are enough")
 
     sub = actions.add_parser("report", help="what a show was, as one page: curves, certificates, alerts, capacity")
     sub.add_argument("show", metavar="SHOW", help="as events name it, for example quiz-20261128")
@@ -83,14 +84,15 @@ def _calendar(arguments: argparse.Namespace, console: Console) -> int:
     for broadcast in found.broadcasts:
         during = [each for each in found.changes if broadcast.name in each.broadcasts]
         most = max(during, key=lambda each: each.needed)
-        hours = (broadcast.until - broadcast.begins + LEAD).total_seconds() / 3600
+        hours = (broadcast.until - broadcast.since).total_seconds() / 3600
         price = cost([size] * most.collectors, topology.cloud.region)
         shows.append(
             {
                 "show": broadcast.name,
                 "begins": broadcast.begins.isoformat(),
                 "local": _local(broadcast),
-                "from": (broadcast.begins - LEAD).isoformat(),
+                "from": broadcast.since.isoformat(),
+                "lead_s": broadcast.show.lead_s,
                 "until": broadcast.until.isoformat(),
                 "collectors": most.collectors,
                 "needed": most.needed,
@@ -99,8 +101,20 @@ def _calendar(arguments: argparse.Namespace, console: Console) -> int:
             }
         )
     _tell_calendar(console, shows, found.changes, size)
-    console.result({"topology": topology.name, "shows": shows})
+    measured = _measured(topology, console) if arguments.measured else {}
+    console.result({"topology": topology.name, "shows": shows, **measured})
     return 0
+
+
+def _measured(topology: Topology, console: Console) -> dict[str, Any]:
+    from primetime.cloud import launches, machines
+
+    found = launches.of_collectors(machines.services(topology), topology)
+    short = found.too_short(topology.timed)
+    console.say(f"\nlaunches: {found}")
+    for name in short:
+        console.say(f"show {name}: its lead is too short: {launches.LENGTHEN}")
+    return {"launches_s": list(found.seconds), "lead_too_short": short}
 
 
 def _tell_calendar(console: Console, shows: list[dict[str, Any]], changes: Any, size: str) -> None:
@@ -108,13 +122,15 @@ def _tell_calendar(console: Console, shows: list[dict[str, Any]], changes: Any, 
         (
             show["show"],
             show["local"],
+            f"{show['lead_s'] / 60:.0f}m",
             str(show["collectors"]),
             "unknown" if show["cost"] is None else f"{show['cost']:.2f}",
             f"too few: {show['needed']} needed, raise max" if show["short"] else "",
         )
         for show in shows
     ]
-    console.say(table(rows, ("show", "begins", "collectors", "cost", "warning")) if rows else "no show in these days")
+    head = ("show", "begins", "lead", "collectors", "cost", "warning")
+    console.say(table(rows, head) if rows else "no show in these days")
     if rows:
         console.say(f"\ncost: US dollars on demand, all collectors as {size}, from the first to the last of the show's")
         console.say(table([(f"{each.at:%a %Y-%m-%d %H:%M}Z", str(each.collectors)) for each in changes], ("from", "")))

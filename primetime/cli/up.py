@@ -78,9 +78,20 @@ def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console)
         console.say(
             f"images: {', '.join(images)}: machines made from now on are made of them; roll replaces the others"
         )
+    if taken and not arguments.no_wait:
+        tell_short_leads(services, topology, console)
     console.say(f"{topology.name}: {taken} steps taken, {len(services.calls)} calls")
     console.result({"topology": topology.name, "changed": taken, "images": images, "calls": len(services.calls)})
     return 0
+
+
+def tell_short_leads(services: Aws, topology: Topology, console: Console) -> None:
+    """Members that came took longer than a show gives them: said now, not when it begins."""
+    from primetime.cloud import launches
+
+    found = launches.of_collectors(services, topology)
+    for name in found.too_short(topology.timed):
+        console.say(f"show {name}: its lead is too short ({found}): {launches.LENGTHEN}")
 
 
 def _bake(services: Aws, topology: Topology, during_show: bool, console: Console) -> list[str]:

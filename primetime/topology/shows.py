@@ -16,13 +16,16 @@ from primetime.topology import checking
 from primetime.topology.checking import kind
 from primetime.topology.reading import Source
 
-SHOW_KEYS = ("name", "start", "time_zone", "lasts", "overrun", "updates", "within", "batch", "repeat")
+SHOW_KEYS = ("name", "start", "time_zone", "lead", "lasts", "overrun", "updates", "within", "batch", "repeat")
+PEOPLE_S = 15 * 60  # what is left before a start for whoever is paged when collectors lack: the alert ShowSoon
+MOST_LEAD_S = 12 * 3600
 REPEATS = {"daily": 1, "weekly": 7}
 _START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 _SHOW_NEEDED = ("start", "time_zone", "lasts", "updates", "within")
 _SHOW_EXAMPLES = {
     "start": '"2026-11-28 20:35"',
     "time_zone": "Europe/Berlin",
+    "lead": "30m",
     "lasts": "90m",
     "overrun": "30m",
     "updates": "1e6",
@@ -44,6 +47,7 @@ class Show:
     updates: int
     within_s: float
     batch: int = 1  # updates in a request
+    lead_s: float = 30 * 60  # how long before its start collectors are launched: they have to prove themselves
     repeat_days: int | None = None
 
 
@@ -67,6 +71,7 @@ def _read(show: dict[str, Any]) -> Show:
         updates=count(str(show["updates"])),
         within_s=seconds(str(show["within"])),
         batch=count(str(show.get("batch", 1))),
+        lead_s=seconds(str(show.get("lead", "30m"))),
         repeat_days=REPEATS.get(show.get("repeat", "")),
     )
 
@@ -121,6 +126,9 @@ def _show(source: Source, show: dict[str, Any], number: int) -> Iterator[str]:
         elif key in show and not _sound(key, show[key]):
             at = source.at("shows", number, key)
             yield f"{at}: {key} of {of} is {kind(show[key])}: write for example {key}: {example}"
+    if "lead" in show and _sound("lead", show["lead"]) and not PEOPLE_S < seconds(str(show["lead"])) <= MOST_LEAD_S:
+        at = source.at("shows", number, "lead")
+        yield f"{at}: lead of {of} is {kind(show['lead'])}: its last quarter of an hour is people's: write 20m to 12h"
 
 
 def _sound(key: str, value: Any) -> bool:

@@ -25,20 +25,19 @@ def next_one(show, now):
     return None
 
 
-def is_on(show, at, lead):
+def is_on(show, at):
     """Whether its collectors are there at an instant: from before a broadcast to its end."""
     following = next_one(show, at)
-    return following is not None and following[1] - lead <= at
+    return following is not None and following[1] - timedelta(seconds=show["lead_s"]) <= at
 
 
 def rendered(declared, now):
     """What Prometheus reads."""
-    lead, shows = timedelta(seconds=declared["lead_s"]), declared["shows"]
-    lines = []
+    shows, lines = declared["shows"], []
     for show in shows:
         if following := next_one(show, now):
             name, begins = following
-            needed = sum(other["collectors"] for other in shows if other is show or is_on(other, begins, lead))
+            needed = sum(other["collectors"] for other in shows if other is show or is_on(other, begins))
             lines.append(f'{PREFIX}begins_timestamp_seconds{{show="{name}"}} {begins.timestamp():.0f}\n')
             lines.append(f'{PREFIX}collectors{{show="{name}"}} {needed}\n')
     return "".join(lines)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from primetime.calendar import Broadcast, broadcasts, changes, collectors, on_air
 from primetime.capacity_figures import FIGURES
 from primetime.topology.shows import Show
-
-LEAD = timedelta(minutes=30)
 
 
 def show(start: str, name: str = "quiz", zone: str = "Europe/Berlin", repeat: int | None = None, **values: int) -> Show:
@@ -58,16 +56,22 @@ def test_a_show_that_may_still_overrun_is_on() -> None:
 
 
 def test_collectors_come_before_the_show_and_go_after_the_longest_overrun() -> None:
-    found = changes(between("2026-11-28 00:00", "2026-11-29 00:00", show("2026-11-28 20:35")), {"quiz": 6}, 2, 12, LEAD)
+    found = changes(between("2026-11-28 00:00", "2026-11-29 00:00", show("2026-11-28 20:35")), {"quiz": 6}, 2, 12)
     assert [(each.at, each.collectors) for each in found] == [
         (utc("2026-11-28 19:05"), 6),
         (utc("2026-11-28 21:35"), 2),
     ]
 
 
+def test_a_show_s_own_lead_says_how_long_before_it_they_come() -> None:
+    one = between("2026-11-28 00:00", "2026-11-29 00:00", show("2026-11-28 20:35", lead_s=45 * 60))
+    assert changes(one, {"quiz": 6}, 2, 12)[0].at == utc("2026-11-28 18:50")
+    assert on_air(one, utc("2026-11-28 18:50")) == one
+
+
 def test_shows_that_overlap_need_the_sum_of_theirs_while_they_do() -> None:
     two = show("2026-11-28 20:35"), show("2026-11-28 21:35", name="sing")
-    found = changes(between("2026-11-28 00:00", "2026-11-29 00:00", *two), {"quiz": 6, "sing": 4}, 2, 12, LEAD)
+    found = changes(between("2026-11-28 00:00", "2026-11-29 00:00", *two), {"quiz": 6, "sing": 4}, 2, 12)
     assert [(each.collectors, each.broadcasts) for each in found] == [
         (6, ("quiz",)),
         (10, ("quiz", "sing")),
@@ -78,7 +82,7 @@ def test_shows_that_overlap_need_the_sum_of_theirs_while_they_do() -> None:
 
 def test_a_show_that_begins_as_another_s_overrun_ends_sends_nobody_home_between() -> None:
     two = show("2026-11-28 20:35"), show("2026-11-28 23:05", name="late")
-    found = changes(between("2026-11-28 00:00", "2026-11-30 00:00", *two), {"quiz": 6, "late": 6}, 2, 12, LEAD)
+    found = changes(between("2026-11-28 00:00", "2026-11-30 00:00", *two), {"quiz": 6, "late": 6}, 2, 12)
     assert [each.collectors for each in found] == [6, 2]
 
 
@@ -98,4 +102,4 @@ def test_a_larger_crowd_needs_more_collectors() -> None:
 )
 def test_machines_are_not_to_be_touched_from_lead_to_overrun(now: str, on: int) -> None:
     every = between("2026-11-28 00:00", "2026-11-29 00:00", show("2026-11-28 20:35"))
-    assert len(on_air(every, utc(now), LEAD)) == on
+    assert len(on_air(every, utc(now))) == on

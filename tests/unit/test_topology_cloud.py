@@ -70,6 +70,13 @@ partial: true
             "in: 5s",
             "9:5: within of show quiz is missing: write for example within: 5s",
         ),
+        ("5s}", "5s, lead: soon}", "9:115: lead of show quiz is 'soon': write for example lead: 30m"),
+        (
+            "5s}",
+            "5s, lead: 15m}",
+            "9:115: lead of show quiz is '15m': its last quarter of an hour is people's: write 20m to 12h",
+        ),
+        ("5s}", "5s, lead: 13h}", "9:115: lead of show quiz is '13h': its last quarter"),
         ("5s}", "5s, repeat: yearly}", "9:117: repeat of show quiz is 'yearly': write for example repeat: weekly"),
         ("- quiz-20261121", "- quiz", "10:5: show quiz is listed twice: keep one of them"),
         (

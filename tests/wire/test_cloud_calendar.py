@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import ActionResult
 
 from primetime.calendar import collectors
 from primetime.capacity_figures import FIGURES
+from primetime.cli import show
+from primetime.cli.up import tell_short_leads
 from primetime.cloud import machines
 from primetime.cloud.found import Aws
+from primetime.console import Console
 from primetime.guard.quiet import LOOK_EVERY_S, Act, Quiet
 from tests.moto_server import Moto, moto, moto_server  # noqa: F401
 from tests.pocket_hooks import ENDING, LAUNCHING, Hooks, acting
-from tests.wire.test_cloud import EVENING, quiet, small_bundle  # noqa: F401
+from tests.wire.test_cloud import EVENING, QUIET, quiet, small_bundle  # noqa: F401
 
 GROUP, LEAST = "evening-collector", 2
 BEFORE, AFTER = timedelta(minutes=30), timedelta(minutes=90 + 30)  # its length, and the longest that it may overrun
@@ -60,6 +67,68 @@ def evening(moto: Moto, small_bundle: None) -> Iterator[Evening]:  # noqa: F811
         evening = Evening(services, hooks)
         evening.end(LAUNCHING, "configure")
         yield evening
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Seconds that launches took, as the group remembers it; moto remembers nothing."""
+    took: list[int] = []
+    began = datetime(2026, 11, 21, 19, 5, tzinfo=UTC)
+
+    def activities(_: AutoScalingResponse) -> ActionResult:
+        return ActionResult(
+            {
+                "Activities": [
+                    {
+                        **{"ActivityId": str(number), "AutoScalingGroupName": GROUP, "Cause": "a show"},
+                        **{"Description": "Launching a new EC2 instance: i-1", "StatusCode": "Successful"},
+                        **{"StartTime": began, "EndTime": began + timedelta(seconds=seconds)},
+                    }
+                    for number, seconds in enumerate(took)
+                ]
+            }
+        )
+
+    monkeypatch.setattr(AutoScalingResponse, "describe_scaling_activities", activities)
+    yield took
+
+
+@pytest.mark.parametrize(
+    ("took", "says"),
+    [
+        ([], "launches: no launch is on record: how long one takes is not known yet"),
+        (
+            [180, 240, 200],
+            "launches: 3 launches on record, 200 s in the middle, 240 s the slowest: `lead: 20m` is enough",
+        ),
+        ([180, 1201], "show quiz: its lead is too short: raise it in the topology"),
+    ],
+)
+def test_the_calendar_says_whether_leads_are_as_long_as_launches_were(
+    evening: Evening,
+    launched: list[int],
+    took: list[int],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    launched += took
+    path, parser = tmp_path / "evening.yml", argparse.ArgumentParser()
+    path.write_text(QUIET)
+    show.add(parser)
+    assert show.run(parser.parse_args(["calendar", "-t", str(path), "--measured"]), Console()) == 0
+    assert says in capsys.readouterr().out
+
+
+def test_an_up_whose_members_took_longer_than_a_show_gives_them_says_so(
+    evening: Evening, launched: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    launched += [1500]
+    tell_short_leads(evening.services, EVENING, Console())
+    assert "show quiz: its lead is too short (1 launch on record" in capsys.readouterr().out
+    launched[:] = [900]
+    tell_short_leads(evening.services, EVENING, Console())
+    assert capsys.readouterr().out == ""
 
 
 def needed() -> int:
