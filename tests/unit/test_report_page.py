@@ -28,7 +28,9 @@ from tests.unit.test_rehearsal_page import FAILED, PASSED
 AT = datetime(2026, 11, 28, 19, 35, tzinfo=UTC)
 NOW = AT + timedelta(hours=20)
 QUIZ = Show("quiz", AT.replace(tzinfo=None), "UTC", 5400, 1800, 1_000_000, 5.0)
-TONIGHT = Broadcast("quiz-20261128", AT, AT + timedelta(minutes=90), AT + timedelta(hours=2), QUIZ)
+TONIGHT = Broadcast(
+    "quiz-20261128", AT - timedelta(minutes=30), AT, AT + timedelta(minutes=90), AT + timedelta(hours=2), QUIZ
+)
 WINDOW = Window(AT, AT + timedelta(minutes=10), "as asked for")
 
 
