@@ -132,7 +132,7 @@ def _tell_calendar(console: Console, shows: list[dict[str, Any]], changes: Any, 
     head = ("show", "begins", "lead", "collectors", "cost", "warning")
     console.say(table(rows, head) if rows else "no show in these days")
     if rows:
-        console.say(f"\ncost: US dollars on demand, all collectors as {size}, from the first to the last of the show's")
+        console.say(f"\ncost: US dollars on demand, all collectors as {size}, from the lead to the longest overrun")
         console.say(table([(f"{each.at:%a %Y-%m-%d %H:%M}Z", str(each.collectors)) for each in changes], ("from", "")))
 
 
