@@ -65,6 +65,8 @@ def _on_ec2(topology: Topology, arguments: argparse.Namespace, console: Console)
         left, money = cloud.left(services, topology.name)
     for thing in left:
         console.say(f"left: {thing}")
-    console.say(f"{len(left)} left, {money} (asked EC2, Auto Scaling and load balancing by tag)")
+    console.say(
+        f"{len(left)} left, {money} (asked EC2, Auto Scaling and load balancing by tag, S3, SSM and IAM by name)"
+    )
     console.result({"left": left, "calls": len(services.calls)})
     return 3 if left else 0
