@@ -13,12 +13,12 @@ from statistics import median
 from typing import Any
 
 from primetime.cloud.found import Aws
+from primetime.cloud.newcomers import activities
 from primetime.cloud.schedule import collecting
 from primetime.cloud.wanted import NAME, OWNER
 from primetime.topology import Topology
 from primetime.topology.shows import PEOPLE_S, Show
 
-REMEMBERED = 100  # launches and whatever else, the latest: one page
 LENGTHEN = "raise it in the topology, then `up` puts its scheduled actions anew"
 _STEP_S = 5 * 60
 
@@ -51,15 +51,15 @@ def of_collectors(services: Aws, topology: Topology) -> Launches:
     group = collecting(topology.cloud) if topology.cloud else None
     marks = {OWNER: topology.name, NAME: group.name} if group else {}
     found = services.scaling.list_auto_scale_groups(ex_tags=marks)[:1] if group else []
-    return measured([each for one in found for each in services.scaling.ex_list_activities(one.name, REMEMBERED)])
+    return measured([each for one in found for each in activities(services, one.name)])
 
 
-def measured(activities: Iterable[Mapping[str, Any]]) -> Launches:
+def measured(lately: Iterable[Mapping[str, Any]]) -> Launches:
     """The launches among what a group did."""
     return Launches(
         [
             (datetime.fromisoformat(each["EndTime"]) - datetime.fromisoformat(each["StartTime"])).total_seconds()
-            for each in activities
+            for each in lately
             if str(each.get("Description")).startswith("Launching") and each.get("StatusCode") == "Successful"
         ]
     )
