@@ -68,6 +68,7 @@ class Hooks:
     def ended(self, instance: str, result: str) -> None:
         """A launch, by its hook."""
         self.completed.append((instance, CONFIGURE, result))
+        self.launches[instance]["EndTime"] = datetime.now(UTC)
         if result == "CONTINUE":
             self.launches[instance]["StatusCode"] = "Successful"
             return

@@ -60,6 +60,8 @@ def measured(lately: Iterable[Mapping[str, Any]]) -> Launches:
         [
             (datetime.fromisoformat(each["EndTime"]) - datetime.fromisoformat(each["StartTime"])).total_seconds()
             for each in lately
-            if str(each.get("Description")).startswith("Launching") and each.get("StatusCode") == "Successful"
+            if str(each.get("Description")).startswith("Launching")
+            and each.get("StatusCode") == "Successful"
+            and each.get("EndTime")
         ]
     )

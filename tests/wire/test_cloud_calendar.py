@@ -19,6 +19,7 @@ from primetime.cli import show
 from primetime.cli.up import tell_short_leads
 from primetime.cloud import machines
 from primetime.cloud.found import Aws
+from primetime.cloud.launches import of_collectors
 from primetime.console import Console
 from primetime.guard.quiet import LOOK_EVERY_S, Act, Quiet
 from tests.moto_server import Moto, moto, moto_server  # noqa: F401
@@ -118,6 +119,14 @@ def test_the_calendar_says_whether_leads_are_as_long_as_launches_were(
     show.add(parser)
     assert show.run(parser.parse_args(["calendar", "-t", str(path), "--measured"]), Console()) == 0
     assert says in capsys.readouterr().out
+
+
+def test_a_launch_lasts_until_its_member_has_proved_its_roles(evening: Evening) -> None:
+    assert len(of_collectors(evening.services, EVENING).seconds) == LEAST
+    evening.services.scaling.ex_set_desired(GROUP, LEAST + 1)
+    assert len(of_collectors(evening.services, EVENING).seconds) == LEAST
+    evening.end(LAUNCHING, "configure")
+    assert len(of_collectors(evening.services, EVENING).seconds) == LEAST + 1
 
 
 def test_an_up_whose_members_took_longer_than_a_show_gives_them_says_so(
