@@ -89,6 +89,7 @@ class FakeHands:
     """Notes what it was asked for, in `did`. While `hold` is set, a burst goes on."""
 
     local = True
+    whole = diskless = ""
 
     def __init__(self) -> None:
         self.extra = ""

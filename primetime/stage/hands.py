@@ -28,7 +28,7 @@ from primetime.providers import driver_for, provider_of
 from primetime.settings import from_data
 from primetime.stage.accepted import events_of
 from primetime.stage.disk import SpoolDisk, image_of
-from primetime.topology import load
+from primetime.topology import Topology, load
 from roles.collector.settings import Collector
 
 ANSWER_S = 2.0
@@ -52,6 +52,7 @@ class Hands:
         self._follow = follow
         self.extra = ""  # the collector beside the declared ones
         self.local = not inventory.topology.cloud
+        self.whole, self.diskless = _kept_from(inventory.topology)
         self._driver = driver_for(inventory.topology) if self.local else None
         self._children: set[subprocess.Popen[str]] = set()
         self._ended = threading.Event()
@@ -166,8 +167,8 @@ class Hands:
         self._disk(node).detach()
 
     def _disk(self, node: str) -> SpoolDisk:
-        if provider_of(self._declared.topology) != "nspawn":
-            raise PrimetimeError("only hosts of nspawn get a small disk: others have no folder on this machine")
+        if self.diskless:
+            raise PrimetimeError(self.diskless)
         return SpoolDisk(image_of(self._node(node)), functools.partial(self._run, node), self._spool())
 
     def _spool(self) -> str:
@@ -258,6 +259,15 @@ class Hands:
 
     def _found(self, name: str) -> Any:
         return next((node for node in self._the_driver().list_nodes() if node.name == name), None)
+
+
+def _kept_from(topology: Topology) -> tuple[str, str]:
+    """Why its machines cannot be broken from here, and why they get no small disk; empty where they can, and do."""
+    if topology.cloud:
+        return ("only on local machines",) * 2
+    by, breaks = provider_of(topology), driver_for(topology).ex_breaks
+    whole = "" if breaks else f"machines of nspawn and vagrant:lxc alone can be broken from here: these are by {by}"
+    return whole, "" if by == "nspawn" else f"hosts of nspawn alone get a small disk: these are by {by}"
 
 
 def figures_of(text: str) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,8 @@ class HandsLike(Protocol):
     """hands.py, or a test's."""
 
     local: bool
+    whole: str  # why its machines cannot be broken; empty when they can
+    diskless: str  # why none of them gets a small disk; empty when one can
     extra: str  # the collector that was added; empty when there is none
 
     def nodes(self, group: str) -> list[str]: ...
@@ -232,7 +234,11 @@ MOMENTS = (
     ),
     Moment("kill", "k", "Kill a collector", "its whole host, with SIGKILL", kill_collector, breaks=True),
     Moment("unplug", "u", "Unplug the store", f"HBase's cable, for {UNPLUGGED_S:g} s", unplug_store, breaks=True),
-    Moment("fill", "x", "Fill a disk", "a collector's, with its spool on it", fill_disk, breaks=True),
+    Moment(
+        *("fill", "x", "Fill a disk", "a collector's, with its spool on it", fill_disk),
+        breaks=True,
+        not_now=lambda hands: hands.diskless,
+    ),
     Moment("count", "c", "Count again", "every id of the last rehearsals against what is stored", count),
     Moment("verify", "p", "Prove", "every promise of every role, on every host", verify),
 )
@@ -272,7 +278,7 @@ class Director:
             return "it is running"
         if (moment.breaks or moment.changes) and not self.hands.local:
             return "only on local machines"
-        if why := moment.not_now(self.hands):
+        if why := (moment.breaks and self.hands.whole) or moment.not_now(self.hands):
             return why
         if running and (moment.changes or any(self._moments[id_].changes for id_ in running)):
             return "after what runs"

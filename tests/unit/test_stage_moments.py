@@ -248,6 +248,19 @@ def test_nothing_is_broken_on_machines_that_are_not_local(director: Director, mo
     assert ended(director, "burst").state == "done"
 
 
+def test_a_moment_that_these_machines_cannot_have_is_refused_with_the_reason_and_breaks_nothing(
+    director: Director, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(director.hands, "whole", "these are by vagrant:libvirt")
+    with pytest.raises(PrimetimeError, match="not now: these are by vagrant:libvirt"):
+        director.begin("unplug")
+    monkeypatch.setattr(director.hands, "whole", "")
+    monkeypatch.setattr(director.hands, "diskless", "these are by vagrant:lxc")
+    with pytest.raises(PrimetimeError, match="not now: these are by vagrant:lxc"):
+        director.begin("fill")
+    assert (did(director), director.kept.broken) == ([], [])
+
+
 def test_what_is_not_kept_is_told_by_node(director: Director) -> None:
     assert isinstance(director.hands, FakeHands)
     director.hands.report["failed"] = [{"node": "redis-1", "role": "redis", "promise": "it is running"}]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from libcloud.compute.providers import get_driver
@@ -20,7 +22,7 @@ from primetime.drivers.vagrant import errors, project
 from primetime.drivers.vagrant.driver import VagrantNodeDriver
 from primetime.drivers.vagrant.errors import VagrantError, error_of
 from primetime.drivers.vagrant.rows import Row, by_target, parse, progress, rows
-from primetime.errors import UsageError
+from primetime.errors import PrimetimeError, UsageError
 from primetime.paths import REPO
 from primetime.topology import load
 
@@ -188,6 +190,30 @@ def test_machines_are_removed_in_one_call(vagrant: Stand, tmp_path: Path) -> Non
     assert calls(tmp_path)[1:] == [
         f"{tmp_path}/state/{NAME}/vagrant --machine-readable destroy --force --parallel redis-1 redis-2"
     ]
+
+
+@pytest.mark.parametrize(("id_of_another", "machines"), [(True, 2), (False, 1)])
+def test_a_topology_without_a_machine_that_is_there_does_not_take_the_place_of_the_one_it_was_made_by(
+    vagrant: Stand, tmp_path: Path, id_of_another: bool, machines: int
+) -> None:
+    vagrant("status-running")
+    made = project.of(NAME, "lxc")
+    if id_of_another:
+        noted = Path(made.dotfile) / "machines" / "redis-2" / "lxc" / "id"
+        noted.parent.mkdir(parents=True)
+        noted.write_text("primetime_test-vagrant_redis-2")
+    narrower = tmp_path / "narrower.yml"
+    narrower.write_text(TOPOLOGY.replace("count: 2", "count: 1"))
+    VagrantNodeDriver(NAME, ex_provider="libvirt", ex_topology=narrower)._take_topology(made)
+    assert len(load(str(made.topology)).nodes) == machines
+
+
+def test_machines_that_are_no_containers_are_not_broken_from_here(tmp_path: Path) -> None:
+    driver = VagrantNodeDriver(NAME, ex_provider="libvirt")
+    node: Any = SimpleNamespace(name="redis-1")
+    assert not driver.ex_breaks
+    with pytest.raises(PrimetimeError, match=r"redis-1 is by vagrant:libvirt: .* by that provider's own means"):
+        driver.ex_kill(node)
 
 
 def test_a_provider_that_vagrant_has_not_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What only LXC has, where vagrant-lxc has no word for it: thawing, snapshots, and what is left of containers.
+"""What only LXC has, where vagrant-lxc has no word for it: thawing, killing, cables, snapshots, and what is left.
 
 Called by driver and primetime.machines. A container is `primetime_<topology>_<machine>` (vagrant/topology.rb), in LXC's
 own folder.
@@ -17,6 +17,8 @@ from primetime.errors import PrimetimeError
 
 PREFIX = "primetime_"
 _HIERARCHIES = Path("/sys/fs/cgroup")
+_LINKS = Path("/sys/class/net")
+IFF_UP = 1  # of an interface's flags
 
 
 def folder() -> Path:
@@ -27,12 +29,38 @@ def folder() -> Path:
 
 
 def is_frozen(container: str) -> bool:
-    return commands.attempt("lxc-info", "--name", container, "-sH").stdout.strip() == "FROZEN"
+    return _says(container, "State") == "FROZEN"
 
 
 def thaw(container: str) -> None:
     """Let a frozen container run on."""
     commands.run("lxc-unfreeze", "--name", container)
+
+
+def kill(container: str) -> None:
+    """SIGKILL all of a container that runs."""
+    if _says(container, "State") == "RUNNING":
+        commands.run("lxc-stop", "--kill", "--name", container)
+
+
+def set_link(container: str, *, up: bool) -> None:
+    """Plug a container's cable in, or pull it; of one that does not run there is none."""
+    if link := _says(container, "Link"):
+        commands.run("ip", "link", "set", link, "up" if up else "down")
+
+
+def is_linked(container: str) -> bool:
+    """Whether the cable of a container that runs is plugged in."""
+    with contextlib.suppress(OSError):
+        return bool(int((_LINKS / _says(container, "Link") / "flags").read_text(), 16) & IFF_UP)
+    return True
+
+
+def _says(container: str, what: str) -> str:
+    """What LXC says of a container, by its own word for it; empty when it says nothing."""
+    said = commands.attempt("lxc-info", "--name", container).stdout
+    found = re.search(rf"^{what}:\s*(\S+)$", said, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def named(topology: str) -> list[str]:

@@ -18,10 +18,12 @@ from primetime.drivers.nspawn import images, lock, network, ssh
 from primetime.drivers.nspawn.state import Network
 from primetime.drivers.vagrant import PROVIDERS, boxes, containers, project, way_in
 from primetime.drivers.vagrant.commands import vagrant
+from primetime.drivers.vagrant.driver_faults import FaultVerbs
 from primetime.drivers.vagrant.errors import HypervisorSilent, ProviderMissing
 from primetime.drivers.vagrant.project import Project
 from primetime.drivers.vagrant.rows import by_target
 from primetime.errors import PrimetimeError, UsageError
+from primetime.topology import load
 
 Progress = Callable[[str], None]
 # The only private one that VirtualBox allows without being told; vagrant/topology.rb has it too.
@@ -44,14 +46,13 @@ _GONE = ("not_created", "")
 _COMMAND_GRACE_S = 0.2  # a look at the lock by another process holds it for an instant
 
 
-class VagrantNodeDriver(NodeDriver):
+class VagrantNodeDriver(FaultVerbs, NodeDriver):
     """Machines by vagrant. The key is a topology's name; its file says which machines there may be, and their sizes."""
 
     name = "vagrant"
     api_name = "vagrant"
     type = "vagrant"
     website = "https://www.vagrantup.com"
-    ex_breaks = False  # no verbs for faults, and no ex_heal
     ex_takes_many = True  # ex_create_nodes and ex_destroy_nodes: vagrant does many machines in one call
 
     def __init__(
@@ -114,11 +115,11 @@ class VagrantNodeDriver(NodeDriver):
             return []
         states = by_target(vagrant(made, "status"), "state")
         found = {name: state for name, state in states.items() if state not in _GONE}
-        addresses = made.addresses()
-        return [self._node(made, name, state, addresses[name]) for name, state in found.items()]
+        addresses, ids = made.addresses(), made.ids()
+        return [self._node(made, name, state, addresses[name], ids.get(name, "")) for name, state in found.items()]
 
-    def _node(self, made: Project, name: str, state: str, address: str) -> Node:
-        box = made.box(name)
+    def _node(self, made: Project, name: str, word: str, address: str, container: str) -> Node:
+        box, state = made.box(name), STATES.get(word, NodeState.UNKNOWN)
         extra = {
             "address": address,
             "ssh_key": str(self._network.key),
@@ -127,12 +128,13 @@ class VagrantNodeDriver(NodeDriver):
             "image_root": str(boxes.image_root(box) or "") if self._contained else "",
             "box": box,
             "provider": made.provider,
-            "state": state,  # in vagrant's own word
+            "state": word,  # in vagrant's own
+            "faults": self._faults(name, state, container),
         }
         return Node(
             id=f"{self._network.name}/{name}",
             name=name,
-            state=STATES.get(state, NodeState.UNKNOWN),
+            state=state,
             public_ips=[],
             private_ips=[address],
             driver=self,
@@ -267,12 +269,18 @@ class VagrantNodeDriver(NodeDriver):
         else:
             self._remember_network()
         made = self._project
-        if self._file and Path(self._file) != made.topology:
-            made.remember(self._file)
+        self._take_topology(made)
         found = self.ex_network()
         if found is None or not made.made:
             raise PrimetimeError(f"{self._network.name} has no topology file: name it with -t, and repeat")
         return found
+
+    def _take_topology(self, made: Project) -> None:
+        """Vagrant goes by the topology as its file is now, unless it would no longer know a machine that is there."""
+        if self._file and Path(self._file) != made.topology:
+            ids = made.ids()
+            if not ids or set(ids) <= {node.name for node in load(self._file).nodes}:
+                made.remember(self._file)
 
     def _remember_network(self) -> None:
         """Of machines whose provider makes their network itself."""
