@@ -120,6 +120,14 @@ def test_an_end_without_a_word_is_an_error_all_the_same() -> None:
 Stand = Callable[..., VagrantNodeDriver]
 
 
+def stand_in(folder: Path, program: str, script: str) -> None:
+    """A program that takes the place of another, first on the PATH."""
+    file = folder / "bin" / program
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{script}")
+    file.chmod(0o755)
+
+
 @pytest.fixture
 def vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """A driver whose vagrant is a stand-in that prints a recording and notes what it was called with."""
@@ -129,25 +137,29 @@ def vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
     monkeypatch.setenv("VAGRANT_LOG", "debug")
     (tmp_path / "t.yml").write_text(TOPOLOGY)
 
-    def stand(recording: str, made: bool = True, code: int = 0) -> VagrantNodeDriver:
-        program = tmp_path / "bin" / "vagrant"
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(
-            f'#!/bin/sh\necho "$VAGRANT_LOG$VAGRANT_DOTFILE_PATH $*" >> {tmp_path}/calls\n'
-            f"cat {RECORDED / recording}\nexit {code}\n"
-        )
-        program.chmod(0o755)
+    def stand(recording: str, made: bool = True, code: int = 0, provider: str = "libvirt") -> VagrantNodeDriver:
+        noted = f'echo "$VAGRANT_LOG$VAGRANT_DOTFILE_PATH $*" >> {tmp_path}/calls'
+        stand_in(tmp_path, "vagrant", f"{noted}\ncat {RECORDED / recording}\nexit {code}\n")
         if made:
-            here = project.of(NAME, "lxc")
+            here = project.of(NAME, provider)
             here.network.folder.mkdir(parents=True, exist_ok=True)
             here.remember(str(tmp_path / "t.yml"))
             Path(here.dotfile).mkdir(exist_ok=True)
             addresses = {"redis-1": "10.141.239.133", "redis-2": "10.141.239.36"}
             (Path(here.dotfile) / "primetime.json").write_text(json.dumps(addresses))
-        driver: VagrantNodeDriver = get_driver("vagrant")(NAME, ex_provider="lxc", ex_topology=str(tmp_path / "t.yml"))
+        driver: VagrantNodeDriver = get_driver("vagrant")(
+            NAME, ex_provider=provider, ex_topology=str(tmp_path / "t.yml")
+        )
         return driver
 
     return stand
+
+
+def note(made: project.Project, machine: str) -> None:
+    """As vagrant notes what a machine of its is called."""
+    noted = Path(made.dotfile) / "machines" / machine / made.provider / "id"
+    noted.parent.mkdir(parents=True)
+    noted.write_text(f"primetime_{NAME}_{machine}")
 
 
 def calls(tmp_path: Path) -> Sequence[str]:
@@ -174,6 +186,16 @@ def test_a_frozen_machine_is_there_and_does_not_run(vagrant: Stand) -> None:
     assert (node.state, node.extra["state"]) == (NodeState.PAUSED, "frozen")
 
 
+def test_containers_are_listed_by_lxc_s_own_word_and_one_that_is_gone_is_not(vagrant: Stand, tmp_path: Path) -> None:
+    driver = vagrant("status-none", provider="lxc")
+    for machine in ("redis-1", "redis-2"):
+        note(project.of(NAME, "lxc"), machine)
+    stand_in(tmp_path, "lxc-info", f'test "$2" = primetime_{NAME}_redis-1 && echo "State:          FROZEN"\n')
+    found = [(node.name, node.state, node.extra["state"], node.private_ips) for node in driver.list_nodes()]
+    assert found == [("redis-1", NodeState.PAUSED, "frozen", ["10.141.239.133"])]
+    assert calls(tmp_path) == []
+
+
 def test_vagrant_is_not_asked_about_a_topology_that_it_never_made(vagrant: Stand, tmp_path: Path) -> None:
     assert vagrant("status-running", made=False).list_nodes() == []
     assert calls(tmp_path) == []
@@ -197,11 +219,9 @@ def test_a_topology_without_a_machine_that_is_there_does_not_take_the_place_of_t
     vagrant: Stand, tmp_path: Path, id_of_another: bool, machines: int
 ) -> None:
     vagrant("status-running")
-    made = project.of(NAME, "lxc")
+    made = project.of(NAME, "libvirt")
     if id_of_another:
-        noted = Path(made.dotfile) / "machines" / "redis-2" / "lxc" / "id"
-        noted.parent.mkdir(parents=True)
-        noted.write_text("primetime_test-vagrant_redis-2")
+        note(made, "redis-2")
     narrower = tmp_path / "narrower.yml"
     narrower.write_text(TOPOLOGY.replace("count: 2", "count: 1"))
     VagrantNodeDriver(NAME, ex_provider="libvirt", ex_topology=narrower)._take_topology(made)
@@ -222,7 +242,7 @@ def test_a_provider_that_vagrant_has_not_is_refused() -> None:
 
 
 def test_the_provider_of_machines_that_are_there_is_remembered(vagrant: Stand, tmp_path: Path) -> None:
-    vagrant("status-running")
+    vagrant("status-running", provider="lxc")
     topology = load("demo")
     assert providers.provider_of(topology) == "nspawn"
     (tmp_path / "t.yml").write_text(TOPOLOGY.replace("vagrant:lxc", "nspawn"))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from primetime.drivers.nspawn import commands
@@ -26,6 +27,16 @@ def folder() -> Path:
     settings = Path("/etc/lxc/lxc.conf")
     said = re.search(r"^\s*lxc\.lxcpath\s*=\s*(\S+)", settings.read_text(), re.MULTILINE) if settings.exists() else None
     return Path(said[1] if said else "/var/lib/lxc")
+
+
+def states(ids: Mapping[str, str]) -> dict[str, str]:
+    """Machine → the state of its container, in LXC's word in small letters; empty when there is no such container."""
+    return {machine: _says(container, "State").lower() for machine, container in ids.items()}
+
+
+def run(container: str, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A shell script in a container that runs, with `words` from $0 on."""
+    return commands.attempt("lxc-attach", "--clear-env", "--name", container, "--", "sh", "-c", script, *words)
 
 
 def is_frozen(container: str) -> bool:

@@ -113,9 +113,11 @@ class VagrantNodeDriver(FaultVerbs, NodeDriver):
         made = project.recorded(self._network.name)
         if made is None:
             return []
-        states = by_target(vagrant(made, "status"), "state")
+        ids = made.ids()
+        # LXC says of all in a moment what vagrant takes a second or two to say, and each verb asks several times.
+        states = containers.states(ids) if self._contained else by_target(vagrant(made, "status"), "state")
         found = {name: state for name, state in states.items() if state not in _GONE}
-        addresses, ids = made.addresses(), made.ids()
+        addresses = made.addresses()
         return [self._node(made, name, state, addresses[name], ids.get(name, "")) for name, state in found.items()]
 
     def _node(self, made: Project, name: str, word: str, address: str, container: str) -> Node:
