@@ -134,6 +134,19 @@ def install_debs(packages: Sequence[str], image_root: str) -> Generator[StringCo
 
 
 @operation()
+def begin_service(unit: str) -> Generator[StringCommand]:
+    """Have a service that was never kept running on its way up; others that it is ordered after may be so as well.
+
+    One that is enabled was kept: when it is down now, whoever keeps it says so, and starts it.
+    """
+    asked = f"systemctl is-active {unit}; systemctl is-enabled {unit} 2>/dev/null; true"
+    if {"active", "enabled"} & set(str(host.get_fact(Command, command=asked) or "").split()):
+        host.noop(f"{unit} runs, or was kept before")
+        return
+    yield StringCommand("systemctl", "start", "--no-block", "--job-mode=ignore-dependencies", unit)
+
+
+@operation()
 def remove_other_versions(current: str) -> Generator[StringCommand]:
     """Have no other folder beside `current` whose name differs from its own in the version only (`name-VERSION`)."""
     stem = f"{current.rpartition('-')[0]}-"

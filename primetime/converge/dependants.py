@@ -105,10 +105,15 @@ def _to_come(host: Host, data: StateOperationHostData) -> bool:
 
 
 def _parts_by_deploy() -> dict[str, str]:
-    """The name of a deploy → its function's, which is its inventory group (or `hbase_tables`)."""
-    found = {}
+    """The name of a deploy → its function's, which is its inventory group (or `hbase_tables`).
+
+    Of two with one name the first is meant: the other keeps running what that one has begun to start.
+    """
+    found: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
         if re.fullmatch(r"roles\.\w+\.deploy", name):
             functions: list[Any] = [getattr(value, "_inner", None) for value in vars(module).values()]
-            found.update({fn.deploy_name: fn.__name__ for fn in functions if hasattr(fn, "deploy_name")})
+            for function in functions:
+                if title := getattr(function, "deploy_name", ""):
+                    found.setdefault(title, function.__name__)
     return found

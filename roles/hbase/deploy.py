@@ -30,7 +30,12 @@ def hbase_master() -> None:
     java.install(daemon)
     config = _configure(daemon, "master")
     log = java.log_to_journal(daemon, "org.apache.hadoop.hbase.master.HMaster")
-    java.run(daemon, config, log, java.define(daemon))
+    java.begin(daemon, config, log, java.define(daemon))
+
+
+@deploy("HBase master")
+def hbase_master_runs() -> None:
+    java.keep("hbase_master")
 
 
 @deploy("HBase RegionServer")
@@ -50,7 +55,12 @@ def hbase_regionserver() -> None:
     java.install(daemon)
     config = _configure(daemon, "regionserver")
     log = java.log_to_journal(daemon, "org.apache.hadoop.hbase.regionserver.HRegionServer")
-    java.run(daemon, config, log, java.define(daemon))
+    java.begin(daemon, config, log, java.define(daemon))
+
+
+@deploy("HBase RegionServer")
+def hbase_regionserver_runs() -> None:
+    java.keep("hbase_regionserver")
 
 
 @deploy("HBase Thrift")
@@ -68,7 +78,12 @@ def hbase_thrift() -> None:
     java.install(daemon)
     config = _configure(daemon, "thrift")
     log = java.log_to_journal(daemon)
-    java.run(daemon, config, log, java.define(daemon))
+    java.begin(daemon, config, log, java.define(daemon))
+
+
+@deploy("HBase Thrift")
+def hbase_thrift_runs() -> None:
+    java.keep("hbase_thrift")
 
 
 @deploy("HBase tables")

@@ -48,7 +48,12 @@ def hdfs_namenode() -> None:
     java.install(daemon)
     config = _configure(daemon, NAME_FOLDER, "hdfs")
     log = java.log_to_journal(daemon)
-    java.run(daemon, config, log, java.define(daemon))
+    java.begin(daemon, config, log, java.define(daemon))
+
+
+@deploy("HDFS NameNode")
+def hdfs_namenode_runs() -> None:
+    java.keep("hdfs_namenode")
 
 
 @deploy("HDFS DataNode")
@@ -65,7 +70,12 @@ def hdfs_datanode() -> None:
     java.install(daemon)
     config = _configure(daemon, DATA_FOLDER, "datanode")
     log = java.log_to_journal(daemon)
-    java.run(daemon, config, log, java.define(daemon))
+    java.begin(daemon, config, log, java.define(daemon))
+
+
+@deploy("HDFS DataNode")
+def hdfs_datanode_runs() -> None:
+    java.keep("hdfs_datanode")
 
 
 def _configure(daemon: java.Daemon, data: str, web: str) -> OperationMeta:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from pyinfra import host
+from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, server, systemd
 
 from primetime import here
 from primetime.jars import TAR
-from primetime.operations import system_user, unpack_tar
+from primetime.operations import begin_service, system_user, unpack_tar
 from primetime.pending import reload_due, restart_due
 from primetime.settings import packages
 from primetime.sizing import LEAST_HEAP_MB
@@ -29,6 +32,10 @@ OPENS = (
     "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
     "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
 )
+
+
+# What hosts have begun to start: their daemons by group, and what may have changed of each.
+_begun: WeakKeyDictionary[Host, dict[str, tuple[Daemon, tuple[OperationMeta, ...]]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -128,11 +135,21 @@ def define(daemon: Daemon) -> OperationMeta:
     return written
 
 
-def run(daemon: Daemon, *changes: OperationMeta) -> None:
-    """Keep it running, and restart it when one of `changes` happened: one host after the other.
+def begin(daemon: Daemon, *changes: OperationMeta) -> None:
+    """Have it start, and go on: it waits by itself for what it needs. `keep` comes later, with the same `changes`.
+
+    On one host systemd would start it when all it is ordered after has started; JVMs take their seconds side by side.
+    """
+    begin_service(name="Begin to start it for the first time", unit=daemon.unit)
+    _begun.setdefault(host, {})[daemon.group] = (daemon, changes)
+
+
+def keep(group: str) -> None:
+    """Keep it running, and restart it when something of it has changed: one host after the other.
 
     Where it is down it starts first, on all hosts at once: a new ensemble has no majority before.
     """
+    daemon, changes = _begun[host][group]
     due = restart_due(daemon.unit, *changes, reads=daemon.configuration)
     started = systemd.service(name="Keep it running", service=daemon.unit, running=True, enabled=True)
     members = [peer.name for peer in here.peers(daemon.group)]

@@ -41,7 +41,12 @@ def zookeeper() -> None:
     )
     config = java.configure(daemon, "zoo.cfg", zookeeper=settings, address=here.address(), members=members)
     log = java.log_to_journal(daemon, "org.apache.zookeeper.server.quorum.QuorumPeer")
-    java.run(daemon, number, config, log, java.define(daemon))
+    java.begin(daemon, number, config, log, java.define(daemon))
+
+
+@deploy("ZooKeeper")
+def zookeeper_runs() -> None:
+    java.keep("zookeeper")
 
 
 @deploy("ZooKeeper exporter")

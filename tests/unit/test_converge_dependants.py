@@ -26,7 +26,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra.operations import server
 
-from primetime.converge.dependants import Dependants
+from primetime.converge.dependants import Dependants, _parts_by_deploy
 from primetime.converge.watch import Watch
 
 GROUPS = {
@@ -218,3 +218,13 @@ def test_the_last_host_s_failure_is_told_as_any_other() -> None:
     names = sorted({name for hosts in GROUPS.values() for name in hosts})
     everywhere = [(name, word) for name in names for word in ("start redis", "start zookeeper")]
     assert {failure["host"] for failure in converge(*everywhere).failures} == set(names)
+
+
+def test_what_keeps_a_daemon_running_is_a_part_of_that_daemon_as_what_begins_it() -> None:
+    parts = _parts_by_deploy()
+    assert [parts[title] for title in ("ZooKeeper", "HDFS NameNode", "HBase master", "HBase tables")] == [
+        "zookeeper",
+        "hdfs_namenode",
+        "hbase_master",
+        "hbase_tables",
+    ]

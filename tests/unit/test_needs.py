@@ -2,7 +2,7 @@
 
 import re
 
-from primetime.needs import daemons, label, missing, needing, needs
+from primetime.needs import daemons, label, missing, needing, needs, role
 from primetime.paths import REPO
 from primetime.settings import known
 
@@ -26,6 +26,14 @@ def test_deploy_py_starts_what_is_needed_before_what_needs_it() -> None:
     order = re.findall(r"^    (\w+)\(\)$", (REPO / "deploy.py").read_text(), re.MULTILINE)
     wrong = [(group, need) for group in DAEMONS for need in needs(group) if order.index(need) > order.index(group)]
     assert wrong == []
+
+
+def test_deploy_py_waits_for_what_is_needed_of_another_role_before_what_needs_it() -> None:
+    order = re.findall(r"^    (\w+)\(\)$", (REPO / "deploy.py").read_text(), re.MULTILINE)
+    pairs = [(group, f"{need}_runs") for group in DAEMONS for need in needs(group) if role(need) != role(group)]
+    waited = [(group, runs) for group, runs in pairs if runs in order]
+    assert {runs for _, runs in waited} > {"zookeeper_runs", "hdfs_datanode_runs"}
+    assert [(group, runs) for group, runs in waited if order.index(runs) > order.index(group)] == []
 
 
 def test_what_is_done_for_a_role_as_a_whole_needs_all_of_its_daemons() -> None:

@@ -155,5 +155,5 @@ def test_a_driver_that_declares_that_it_takes_many_has_the_verbs_for_it(driver: 
 
 @pytest.mark.parametrize("driver", ["nspawn", "vagrant"])
 def test_a_driver_that_declares_that_it_breaks_cables_can_heal_them(driver: str) -> None:
-    cls = get_driver(driver)
-    assert {hasattr(cls, verb) for verb in ("ex_link_down", "ex_heal")} == {cls.ex_breaks}
+    made = get_driver(driver)("test-shape")
+    assert {hasattr(made, verb) for verb in ("ex_link_down", "ex_heal")} == {made.ex_breaks}
