@@ -10,13 +10,17 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from primetime import artifacts, machines
+from primetime import artifacts, class_archives, machines, scripts
 from primetime.converge import converge
+from primetime.drivers.nspawn import network
+from primetime.drivers.nspawn.state import Network
 from primetime.drivers.vagrant import boxes, converged, project
 from primetime.errors import NotAsDeclared, PrimetimeError, UsageError
 from primetime.inventory import live
@@ -28,6 +32,7 @@ from primetime.verify import verify
 Progress = Callable[[str], None]
 PROVIDER = "vagrant:lxc"
 SUFFIX = "-bake"
+ARCHIVED_S = 240.0  # each of a host's JVMs computes for some seconds as it writes what it has loaded
 
 
 def bake(topology: Topology, progress: Progress) -> list[str]:
@@ -35,7 +40,7 @@ def bake(topology: Topology, progress: Progress) -> list[str]:
     their roles: then there is no box, and nothing is left."""
     plain = boxes.ensure(topology.image, progress)
     with tempfile.TemporaryDirectory(prefix="primetime-bake-") as folder:
-        text = _other(yaml.safe_load(Path(topology.file).read_text()))
+        text = _other(yaml.safe_load(Path(topology.file).read_text()), _network(topology))
         path = Path(folder) / f"{text['name']}.yml"
         path.write_text(yaml.safe_dump(text, sort_keys=False))
         other = load(str(path))
@@ -43,11 +48,26 @@ def bake(topology: Topology, progress: Progress) -> list[str]:
             return [box.name for box in _boxes(other, text["groups"], plain, progress)]
 
 
-def _other(text: dict[str, Any]) -> dict[str, Any]:
-    """What a topology file says, under another name, and at addresses that are free."""
-    groups = {group: {k: v for k, v in spec.items() if k != "addresses"} for group, spec in text["groups"].items()}
-    rest = {key: value for key, value in text.items() if key != "network"}
+def _other(text: dict[str, Any], network: str) -> dict[str, Any]:
+    """What a topology file says, under another name and in this network; without one, wherever there is room."""
+    groups, rest = text["groups"], {**text, "network": network}
+    if not network:
+        groups = {group: {k: v for k, v in spec.items() if k != "addresses"} for group, spec in groups.items()}
+        del rest["network"]
     return {**rest, "name": text["name"][: 31 - len(SUFFIX)] + SUFFIX, "provider": PROVIDER, "groups": groups}
+
+
+def _network(topology: Topology) -> str:
+    """The addresses that the topology itself would get now: its configuration is then in its boxes as it will be.
+
+    Empty while its machines are there, or others use these addresses.
+    """
+    if driver_for(topology).ex_network():
+        return ""
+    try:
+        return str(network.offered(Network(topology.name), IPv4Network(topology.network) if topology.network else None))
+    except PrimetimeError:
+        return ""
 
 
 @contextmanager
@@ -58,17 +78,27 @@ def _plain_machines(topology: Topology, progress: Progress) -> Iterator[None]:
     try:
         artifacts.ensure(topology.all_groups(), topology.image, progress)
         machines.up(topology, progress)
+        _on_each(topology, class_archives.record)
         report = converge(topology.file, progress=progress)
         if report.failures:
             raise PrimetimeError(report.complaint())
         verified = verify(live(topology), topology.file, progress)
         if verified.failed:
             raise NotAsDeclared("\n".join(f"not kept, so no box is made: {broken}" for broken in verified.failed))
+        progress("archiving the classes that JVMs have loaded")
+        _on_each(topology, class_archives.keep)
         yield
     finally:
         del os.environ[project.PLAIN]
         machines.down(topology, progress)
         secrets.forget(topology)
+
+
+def _on_each(topology: Topology, do: Callable[[tuple[str, ...], class_archives.Run], None]) -> None:
+    """Do this on every machine, given its groups and how to run a script there."""
+    located = live(topology).located
+    for node in topology.nodes:
+        do(node.groups, partial(scripts.run, located[node.name].ssh_config, node.name, within_s=ARCHIVED_S))
 
 
 def _boxes(topology: Topology, groups: dict[str, dict[str, Any]], plain: Path, progress: Progress) -> Iterator[Path]:

@@ -10,13 +10,13 @@ from primetime.errors import PrimetimeError
 SCRIPT_S = 60.0
 
 
-def run(config: str, node: str, script: str) -> str:
+def run(config: str, node: str, script: str, within_s: float = SCRIPT_S) -> str:
     """What the script prints, by ssh's file `config`; PrimetimeError when one of its commands fails."""
     command = ["ssh", "-F", config, "-o", "ConnectTimeout=5", node, "--", f"sh -ec {shlex.quote(script)}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SCRIPT_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False)
     except subprocess.TimeoutExpired:
-        raise PrimetimeError(f"{node}: a script did not end within {SCRIPT_S:.0f} s") from None
+        raise PrimetimeError(f"{node}: a script did not end within {within_s:.0f} s") from None
     if done.returncode:
         raise PrimetimeError(f"{node}: {done.stderr.strip()[-300:] or f'exit code {done.returncode}'}")
     return done.stdout.strip()

@@ -74,6 +74,7 @@ def hbase_thrift() -> None:
         serves=f"tcp:{{}}:{here.mine(HbaseThrift).port}",
         after=(*BELOW, java.unit("hbase_regionserver")),
         young_share=0.5,  # it keeps nothing
+        pages_in_jars=True,
     )
     java.install(daemon)
     config = _configure(daemon, "thrift")

@@ -12,7 +12,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import apt, files, server, systemd
 
-from primetime import here
+from primetime import class_archives, here
 from primetime.jars import TAR
 from primetime.operations import begin_service, system_user, unpack_tar
 from primetime.pending import reload_due, restart_due
@@ -59,6 +59,7 @@ class Daemon:
     stop_s: int = 30
     open_files: int = 65_536  # a region has many files, and each client a socket; HBase's own floor is 10,000
     young_share: float = 0  # of the heap, for what lives for one request only; 0: as the JVM chooses, as G1 does
+    pages_in_jars: bool = False  # its jars have web pages, which our empty folder for them must come before
 
     @property
     def role(self) -> str:
@@ -128,6 +129,8 @@ def define(daemon: Daemon) -> OperationMeta:
         mode="644",
         daemon=daemon,
         java=" ".join(("/usr/bin/java", *flags(daemon))),
+        archived=not daemon.pages_in_jars,
+        classes=f"{class_archives.FOLDER}/{daemon.unit.removesuffix('.service')}.env",
         wait_for=WAIT_FOR,
         within=here.network(),
     )
@@ -170,6 +173,8 @@ def keep(group: str) -> None:
 def flags(daemon: Daemon) -> list[str]:
     """Its JVM's flags: small and quick to start with a small heap, short pauses with a large one."""
     heap_mb = here.heap_mb(daemon.group)
+    # An archive of classes is of no use behind a folder that has anything in it.
+    first, then = (daemon.configuration, f"{_jars()}/*")[:: 1 if daemon.pages_in_jars else -1]
     large = heap_mb >= LARGE_HEAP_MB
     return [
         *OPENS,
@@ -187,7 +192,7 @@ def flags(daemon: Daemon) -> list[str]:
         "-XX:-DumpReplayDataOnError",  # the same
         "-XX:-UsePerfData",  # its file in /tmp stalls collections while the disk is busy
         "-Djava.net.preferIPv4Stack=true",
-        f"-cp {daemon.configuration}:{_jars()}/*",
+        f"-cp {first}:{then}",
     ]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from primetime import baking
+from primetime import baking, class_archives
 from primetime.drivers.vagrant import boxes, converged
 from primetime.errors import UsageError
 from primetime.secrets.keys import Key
@@ -84,15 +85,23 @@ def test_the_image_that_a_box_with_roles_began_as_is_known(tmp_path: Path, monke
         assert boxes.image_root(name) == root
 
 
-def test_machines_that_are_baked_have_a_name_and_addresses_of_their_own() -> None:
-    text = {
-        "name": "a-name-of-thirty-one-characters",
-        "provider": "nspawn",
-        "network": "10.1.2.0/24",
-        "shows": ["quiz"],
-        "groups": {"redis": {"roles": ["redis"], "count": 1, "memory_mb": 256, "addresses": ["10.1.2.20"]}},
-    }
-    other = baking._other(text)
+TEXT: dict[str, Any] = {
+    "name": "a-name-of-thirty-one-characters",
+    "provider": "nspawn",
+    "network": "10.1.2.0/24",
+    "shows": ["quiz"],
+    "groups": {"redis": {"roles": ["redis"], "count": 1, "memory_mb": 256, "addresses": ["10.1.2.20"]}},
+}
+
+
+def test_machines_that_are_baked_have_the_addresses_that_those_of_their_boxes_will_have() -> None:
+    other = baking._other(TEXT, "10.1.3.0/24")
+    assert (other["network"], other["groups"]) == ("10.1.3.0/24", TEXT["groups"])
+
+
+def test_machines_that_are_baked_have_a_name_and_beside_the_topology_s_own_addresses_of_their_own() -> None:
+    text = TEXT
+    other = baking._other(text, "")
     assert other == {
         "name": "a-name-of-thirty-one-chara-bake",
         "provider": "vagrant:lxc",
@@ -101,6 +110,17 @@ def test_machines_that_are_baked_have_a_name_and_addresses_of_their_own() -> Non
     }
     assert len(other["name"]) == len(text["name"])
     assert "addresses" in text["groups"]["redis"]  # what was given is as it was
+
+
+def test_what_jvms_load_is_archived_as_they_end_and_mapped_when_they_start_again() -> None:
+    told: list[str] = []
+    class_archives.record(["redis"], told.append)  # type: ignore[arg-type]
+    assert told == []
+    class_archives.record(["base", "hdfs", "hdfs_namenode"], told.append)  # type: ignore[arg-type]
+    class_archives.keep(["base", "hdfs", "hdfs_namenode"], told.append)  # type: ignore[arg-type]
+    record, keep = told
+    assert "for unit in primetime-hdfs-namenode;" in record
+    assert "systemctl stop primetime-hdfs-namenode\n" in keep
 
 
 def test_only_containers_become_boxes() -> None:
