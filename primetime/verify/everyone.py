@@ -52,18 +52,16 @@ def test_is_exposed_little(host: Any, unit: str) -> None:
 
 
 def test_is_refused_what_is_not_its_own(host: Any, node: Any, unit: str) -> None:
-    others = sandbox.others_data(host, unit)
-    unreachable = sandbox.unreachable(node, node.mine(Base).ssh_port)
-    found = sandbox.probe(host, unit, system=sandbox.SYSTEM_FOLDERS, others=others, **unreachable)
+    found = sandbox.tried(host, node, unit, node.mine(Base).ssh_port)
     assert found.did == []
     process = sandbox.process(host, unit)
     assert process is None or process == found.state
 
 
-def test_is_held_to_its_own_network(host: Any, unit: str) -> None:
+def test_is_held_to_its_own_network(host: Any, node: Any, unit: str) -> None:
     """Port 53 is open to hosts, everywhere: only the unit's own fence can refuse it."""
     if sandbox.fenced(host, unit):
-        assert sandbox.probe(host, unit, send=[[sandbox.NOWHERE, sandbox.NAMES]]).did == []
+        assert sandbox.tried(host, node, unit, node.mine(Base).ssh_port).beyond == []
 
 
 def test_has_its_system_calls_filtered(host: Any, unit: str) -> None:

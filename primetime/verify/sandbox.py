@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from primetime.flows import CLOSED
+from primetime.verify.asking import once
 
 # The lines of a unit that are its sandbox. RuntimeDirectory= is none: the probe's end would remove the unit's own.
 SANDBOX = (
@@ -25,17 +25,18 @@ SYSTEM_FOLDERS = ("/", "/etc", "/opt", "/root", "/usr", "/var", "/var/lib", "/va
 NOWHERE = "198.51.100.1"  # of TEST-NET-2 (RFC 5737): outside of every cluster
 NAMES = 53
 
-# argv: {"system": folders, "others": folders, "addresses": [[address, port]]}; prints {"did": sentences, "is": {}}
+# argv: {"system": folders, "others": folders, "send", "connect", "beyond": [[address, port]]}; prints {"did", "beyond":
+# sentences, "is": its state}
 PROBE = """
 import errno, json, os, socket, sys
-asked, did = json.loads(sys.argv[1]), []
-def refused(what, attempt, *errors):
+asked, did, beyond = json.loads(sys.argv[1]), [], []
+def refused(what, attempt, *errors, told=did):
     try:
         attempt()
-        did.append(what)
+        told.append(what)
     except OSError as error:
         if error.errno not in errors:
-            did.append(f"{what} was not refused but failed: {error}")
+            told.append(f"{what} was not refused but failed: {error}")
 def write(folder):
     path = os.path.join(folder, ".primetime-probe")
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
@@ -53,36 +54,57 @@ for folder in asked["others"]:
     refused(f"wrote to {folder}", lambda: write(folder), errno.EROFS, errno.EACCES)
 for address, port in asked["send"]:
     refused(f"sent to {address}:{port}", lambda: send(address, port), errno.EPERM, errno.EAFNOSUPPORT)
+for address, port in asked["beyond"]:
+    refused(f"sent to {address}:{port}", lambda: send(address, port), errno.EPERM, errno.EAFNOSUPPORT, told=beyond)
 for address, port in asked["connect"]:
     refused(f"connected to {address}:{port}", lambda: connect(address, port), None, errno.EAFNOSUPPORT)
-print(json.dumps({"did": did, "is": [open("/proc/self/status").read(), open("/proc/self/mountinfo").read()]}))
+state = [open("/proc/self/status").read(), open("/proc/self/mountinfo").read()]
+print(json.dumps({"did": did, "beyond": beyond, "is": state}))
 """
+
+
+# %s a unit: two files of its main process; nothing of a unit that has none.
+_PROCESS = (
+    "pid=$(systemctl show -P MainPID %s); test $pid = 0 || { cat /proc/$pid/status; echo; cat /proc/$pid/mountinfo; }"
+)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a probe did although it must not, in sentences, and what it was: its state as the kernel has it."""
+    """What a probe did although it must not, in sentences, and what it was: its state as the kernel has it.
+
+    `beyond` is of them what only the unit's own fence refuses, whatever the host's firewall lets out.
+    """
 
     did: list[str]
+    beyond: list[str]
     state: dict[str, str]
 
 
-def probe(host: Any, unit: str, **asked: Sequence[Any]) -> Found:
-    """Try `asked` (see PROBE) in a sandbox like `unit`'s on a host."""
-    command = ["systemd-run", "--pipe", "--wait", "--collect", "--quiet", *_properties(host, unit)]
-    wanted = {"system": [], "others": [], "send": [], "connect": [], **asked}
-    done = host.run(shlex.join([*command, "/usr/bin/python3", "-c", PROBE, json.dumps(wanted)]))
-    assert done.rc == 0, f"a process in its sandbox ended with exit code {done.rc}: {done.stderr.strip()}"
-    found = json.loads(done.stdout)
-    return Found(found["did"], _state(*found["is"]))
+def tried(host: Any, node: Any, unit: str, ssh_port: int) -> Found:
+    """What came of trying, in a sandbox like `unit`'s, all that must fail there: once, whoever asks."""
+
+    def probe() -> Found:
+        wanted = {
+            "system": SYSTEM_FOLDERS,
+            "others": others_data(host, unit),
+            "beyond": [[NOWHERE, NAMES]] if fenced(host, unit) else [],
+            **unreachable(node, ssh_port),
+        }
+        command = ["systemd-run", "--pipe", "--wait", "--collect", "--quiet", *_properties(host, unit)]
+        done = host.run(shlex.join([*command, "/usr/bin/python3", "-c", PROBE, json.dumps(wanted)]))
+        assert done.rc == 0, f"a process in its sandbox ended with exit code {done.rc}: {done.stderr.strip()}"
+        found = json.loads(done.stdout)
+        return Found(found["did"], found["beyond"], _state(*found["is"]))
+
+    return once(host, f"tried {unit}", probe)
 
 
 def process(host: Any, unit: str) -> dict[str, str] | None:
     """The state of a unit's main process; None of a unit that has none because it has done its work."""
-    pid = host.check_output("systemctl show -P MainPID %s", unit)
-    if pid == "0":
-        return None
-    return _state(host.check_output("cat /proc/%s/status", pid), host.check_output("cat /proc/%s/mountinfo", pid))
+    said = once(host, f"process of {unit}", lambda: host.check_output(_PROCESS, unit))
+    status, _, mounts = said.partition("\n\n")
+    return _state(status, mounts) if said else None
 
 
 def fenced(host: Any, unit: str) -> bool:
@@ -94,13 +116,15 @@ def fenced(host: Any, unit: str) -> bool:
 
 def others_data(host: Any, unit: str) -> list[str]:
     """The folders that other units of ours on this host keep data in, and this one does not."""
-    everyone = host.check_output("systemctl show -P ReadWritePaths 'primetime-*'").split()
-    own = host.check_output("systemctl show -P ReadWritePaths %s", unit).split()
-    return sorted(set(everyone) - set(own))
+    shown = once(host, "data of all", lambda: host.check_output("systemctl show -p Id -p ReadWritePaths 'primetime-*'"))
+    units = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n")]
+    written = {each.get("Id", ""): each.get("ReadWritePaths", "") for each in units}  # timers and paths write nothing
+    own = written.get(unit if unit.endswith(".service") else f"{unit}.service", "").split()
+    return sorted({folder for folders in written.values() for folder in folders.split()} - set(own))
 
 
 def _properties(host: Any, unit: str) -> list[str]:
-    lines = host.check_output("systemctl cat %s", unit).splitlines()
+    lines = once(host, f"lines of {unit}", lambda: host.check_output("systemctl cat %s", unit)).splitlines()
     return [f"-p{line}" for line in lines if line.startswith(SANDBOX) and not line.startswith(NOT_SANDBOX)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
@@ -40,11 +41,17 @@ def create_tables(
     """Have these tables, each with family `e`, divided at the given keys. One that exists is left as it is."""
     executing = state.current_stage == StateStage.Execute
     there = existing(gateway, port, READY_S if executing else 0)
-    missing = [table for table in wanted if table not in there]
-    if not missing:
+    missing = {table: splits for table, splits in wanted.items() if table not in there}
+    if missing:
+        yield FunctionCommand(_create, (gateway, port, missing), {})
+    else:
         host.noop("all tables exist")
-    for table in missing:
-        yield FunctionCommand(admin.create_table, (gateway, port, table, wanted[table]), {})
+
+
+def _create(gateway: str, port: int, missing: Mapping[str, Sequence[bytes]]) -> None:
+    """At once: it is HBase that each of them waits for."""
+    with ThreadPoolExecutor(max_workers=len(missing)) as pool:
+        list(pool.map(lambda table: admin.create_table(gateway, port, table, missing[table]), missing))
 
 
 def existing(gateway: str, port: int, patience_s: float) -> list[str]:
