@@ -1,6 +1,6 @@
 """Machines by vagrant-lxc, with our own box: made, converged, proved, stopped, and what goes wrong with them.
 
-One machine is shared by all tests but the last three: a box with roles, vagrant by hand, and the whole demo.
+One machine is shared by all tests but the last: a box with roles, vagrant by hand, and the whole demo.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,13 @@ import pytest
 from primetime import preflight
 from primetime.drivers.nspawn import leftovers
 from primetime.drivers.vagrant import boxes, containers, errors, project
+from primetime.inventory import live
 from primetime.paths import REPO, cache, home
 from primetime.providers import driver_for
+from primetime.stage.hands import Hands
 from primetime.topology import load
-from tests.conftest import Bench
+from tests.conftest import Bench, Demo
+from tests.waiting import CLUSTER_S, wait_for
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"), pytest.mark.long]
 
@@ -249,16 +253,63 @@ def test_vagrant_up_by_hand_ends_converged_and_destroy_leaves_nothing(tmp_path: 
     assert (destroyed.returncode, left) == (0, []), destroyed.stdout + destroyed.stderr
 
 
-def test_the_demo_by_vagrant_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The whole demo, by vagrant."""
     name = f"test-vagrant-demo-{os.getpid()}"
-    path = tmp_path / f"{name}.yml"
+    path = tmp_path_factory.mktemp("topology") / f"{name}.yml"
     path.write_text((REPO / "inventories" / "demo.yml").read_text().replace("name: demo", f"name: {name}"))
-    bench = Bench(path)
     try:
-        certificate = bench.json("demo", "--provider", "vagrant:lxc")["certificate"]
-        assert (certificate["missing"], certificate["unanswered"]) == (0, 0)
-        assert certificate["stored"] >= certificate["acked"] > 0
-        assert bench.json("verify")["failed"] == []
+        yield Demo(path, result=Bench(path).json("demo", "--provider", "vagrant:lxc"))
     finally:
-        assert bench.json("down", "--yes")["left"] == []
-    assert gone(name) == []
+        assert Bench(path).json("down", "--yes")["left"] == []
+        assert gone(name) == []
+
+
+def test_the_demo_by_vagrant_loses_nothing_and_serves_its_page(whole: Demo) -> None:
+    certificate = whole.result["certificate"]
+    assert (certificate["missing"], certificate["unanswered"]) == (0, 0)
+    assert certificate["stored"] >= certificate["acked"] > 0
+    assert whole.json("verify")["failed"] == []
+    with urllib.request.urlopen(whole.result["stage"].partition("#")[0], timeout=60) as page:
+        assert (page.status, b"<title>" in page.read()) == (200, True)
+
+
+def test_a_reset_brings_the_seeded_state_back_over_pulled_cables_killed_machines_and_edits(whole: Demo) -> None:
+    driver = driver_for(load(str(whole.topology)))
+    nodes = {node.name: node for node in driver.list_nodes()}
+    driver.ex_link_down(nodes["redis-1"])
+    driver.ex_kill(nodes["watch-1"])
+    whole.ssh("store-1", "systemctl", "stop", "primetime-hbase-thrift")
+    whole.ssh("collector-1", "sh", "-c", "echo '# by hand' >> /etc/primetime/collector/nginx.conf")
+    said = whole.json("demo", "reset")
+    assert said["healed"] == ["healed: link down", "1 machines made or started"]
+    assert (said["seeded"], said["beside"]) == (whole.result["seeded"], {})
+    other = whole.json("demo", "reset", "--seed", "2")["seeded"]
+    assert other["sha256"] != said["seeded"]["sha256"]
+
+
+def test_a_machine_that_is_beyond_repair_is_made_anew_by_a_reset(whole: Demo) -> None:
+    whole.ssh("redis-1", "rm", "-rf", "/usr/sbin", "/usr/bin")
+    said = whole.json("demo", "reset", "--seed", "1")
+    assert (said["healed"], said["seeded"], said["beside"]) == (["redis-1 made anew"], whole.result["seeded"], {})
+    assert whole.json("verify")["failed"] == []
+
+
+def test_the_stage_adds_a_machine_and_removes_it_and_kills_another(whole: Demo) -> None:
+    hands, told = Hands(live(load(str(whole.topology)))), list[str]()
+    try:
+        assert hands.add(told.append)["checked"] > 0
+        assert hands.accepts("collector-2")
+    finally:
+        hands.remove("collector-2", told.append)
+    assert [node["name"] for node in whole.json("status")["nodes"]] == hands.nodes("base")
+    hands.kill("collector-1")
+    hands.start("collector-1")
+    wait_for(lambda: hands.accepts("collector-1"), "it accepts again", CLUSTER_S)
+    assert hands.diskless.startswith("hosts of nspawn alone get a small disk")
+
+
+def test_a_demo_by_vagrant_removes_itself_when_its_time_is_over(whole: Demo) -> None:
+    assert whole.json("demo", "--no-stage", "--updates", "1000", "--expires", "1s")["expires"]
+    wait_for(lambda: gone(whole.topology.stem) == [], "it has removed itself", CLUSTER_S)
