@@ -6,6 +6,7 @@ it starts a role on one host before another host has finished what that role nee
 
 from __future__ import annotations
 
+import functools
 import heapq
 import inspect
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from graphlib import TopologicalSorter
 from itertools import pairwise
 from typing import Any
 
-from pyinfra.api import util
+from pyinfra.api import arguments, facts, util
 from pyinfra.api.state import State
 
 Place = tuple[int, ...]
@@ -42,10 +43,15 @@ def in_start_order(chains: Iterable[Sequence[str]], place: Callable[[str], Place
 
 def install() -> None:
     """Let pyinfra see file and line of the stack alone. It reads the source around each frame, for every operation, and
-    uses none of it: a fifth of a dry run."""
+    uses none of it: a fifth of a dry run. And let it read once which arguments each operation may have, and of what
+    type: a tenth of one."""
     lines: Any = util
     lines.stack = lambda: inspect.stack(0)
     lines.getframeinfo = lambda frame: inspect.getframeinfo(frame, 0)
+    known = functools.cache(arguments.all_global_arguments)
+    module: Any
+    for module in (arguments, facts):
+        module.all_global_arguments = known
 
 
 class OrderedState(State):
