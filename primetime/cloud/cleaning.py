@@ -26,6 +26,8 @@ IDENTITY = (
 EMPTIED = ("etc/machine-id",)  # empty, it is made at the first boot; missing, it is not
 KEPT = "primetime-configure.log"  # boot's own, which it removes last
 CHUNK = 1 << 20
+# what would write again while the machine shuts down: its journal, named after its machine id, and its random seed
+QUIETED = (("journalctl", "--relinquish-var"), ("systemctl", "stop", "systemd-random-seed.service"))
 
 
 def clean(root: Path, values: Sequence[bytes]) -> list[Path]:
@@ -101,6 +103,8 @@ def main() -> int:
     values = [secrets.value(topology, name).text.encode() for name in secrets.readable(topology, groups)]
     for verb in ("stop", "disable"):  # what is made of the image starts nothing before it is converged
         subprocess.run(["bash", "-c", f"systemctl {verb} $(cd /etc/systemd/system && ls primetime-*.* | grep -v @)"])
+    for command in QUIETED:
+        subprocess.run(command)
     for path in clean(Path("/"), values):
         print(f"removed {path}: it held a secret", flush=True)
     if subprocess.run(["systemd-detect-virt", "--container"], stdout=subprocess.DEVNULL).returncode:

@@ -25,9 +25,11 @@ from primetime.topology import load
 from primetime.verify.run import verify
 
 AGAIN_S = 10.0
-# Its disk goes with it: what its daemons have said of their failing is nowhere else.
+# Its disk goes with it: what its daemons have said of their failing is nowhere else. Their own words, not systemd's.
 _UNITS = "systemctl list-units --all --plain --no-legend --state=failed,activating | cut -d ' ' -f 1"
-_JOURNALS = f'for unit in $({_UNITS}); do echo "$unit:"; journalctl --no-pager -o cat -n 10 -u $unit; done'
+_SAID = 'journalctl --no-pager --quiet -o cat -n 10 _SYSTEMD_UNIT=$unit | sed "s/^/$unit: /"'
+_FAILING = ["sh", "-c", f"for unit in $({_UNITS}); do {_SAID}; done"]
+_LAST = 3  # lines of theirs that go into one line
 
 
 def main() -> int:
@@ -42,7 +44,8 @@ def main() -> int:
         if not complaints:
             print("every promise is kept", flush=True)
             return 0
-        print("\n".join([*complaints, *_failing(), _in_short(tried, complaints)]), flush=True)
+        failing = subprocess.run(_FAILING, capture_output=True, text=True, errors="replace").stdout.splitlines()
+        print("\n".join([*complaints, *failing, in_short(tried, complaints, failing)]), flush=True)
         if time.monotonic() + AGAIN_S > until:
             return 1
         _keep_log(topology, instance)
@@ -58,21 +61,18 @@ def attempt(topology: str, instance: str, progress: Callable[[str], None]) -> li
         raise PrimetimeError(f"{instance} has no tag of {declared.name}: it was not made by primetime")
     report = converge(topology, here=here, progress=progress)
     if report.failures:
-        return [*map(str, report.failures), *map(str, report.not_tried)]
+        return [str(each).removeprefix(f"{here}: ") for each in (*report.failures, *report.not_tried)]
     verified = verify(living.inventory(declared, services, here=True), topology, progress, here=here)
-    return [f"not kept: {broken}" for broken in (*verified.failed, *verified.following)]
+    every = [str(each).removeprefix(f"{here}: ") for each in (*verified.failed, *verified.following)]
+    return [f"not kept: {each}" for each in every]
 
 
-def _in_short(tried: int, complaints: Sequence[str]) -> str:
-    """One line for whoever waits: the first complaint, with the end of what it says."""
+def in_short(tried: int, complaints: Sequence[str], failing: Sequence[str] = ()) -> str:
+    """One line for whoever waits: the first complaint with the end of what it says, and what daemons say that fail."""
     lines = [line.strip() for line in complaints[0].splitlines() if line.strip()]
     more = f", and {len(complaints) - 1} more" if complaints[1:] else ""
-    return f"{NOT_YET} (try {tried}): {' '.join(dict.fromkeys((lines[0], lines[-1])))}{more}"
-
-
-def _failing() -> list[str]:
-    """What units that do not run have said last."""
-    return subprocess.run(["sh", "-c", _JOURNALS], capture_output=True, text=True, errors="replace").stdout.splitlines()
+    said = "".join(f"; {line}" for line in dict.fromkeys(failing[-_LAST:]))
+    return f"{NOT_YET} (try {tried}): {' '.join(dict.fromkeys((lines[0], lines[-1])))}{more}{said}"
 
 
 def _keep_log(topology: str, instance: str) -> None:

@@ -192,8 +192,8 @@ def _require_hope(services: Aws, topology: Topology, failed: Sequence[newcomers.
         if len(mine) >= GIVEN_UP:
             latest = newcomers.explained(services, topology.name, mine[0])
             raise PrimetimeError(
-                f"{len(mine)} new members of group {group} failed, one after the other: {latest}: mend that, and the "
-                f"group, which goes on trying, has its members; {newcomers.next_step(topology, latest)}"
+                f"{len(mine)} new members of group {group} failed, one after the other: {latest}: "
+                f"{newcomers.next_step(topology, latest)}. Mend that, the group goes on trying; the others serve on"
             )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from primetime.cloud.configure import in_short
 from primetime.cloud.newcomers import reason
 
 BEGUN = "2026-11-29T20:00:00Z i-1 of evening collector: bundle 1\n"
@@ -25,3 +26,17 @@ TRIES = "i-1: a failed\nnot yet (try 1): no mirror\nnot kept: x\nnot yet (try 2)
 )
 def test_a_log_s_reason_is_its_last_try_s_or_what_kept_it_from_trying(log: str, says: str) -> None:
     assert reason(log) == says
+
+
+FAILED = "Redis | Install Redis failed:\n    Reading\n    no mirror\n"
+
+
+@pytest.mark.parametrize(
+    ("complaints", "failing", "says"),
+    [
+        ([FAILED, "x"], [], "Redis | Install Redis failed: no mirror, and 1 more"),
+        (["not kept: redis: it runs"], ["a: 1", "a: 2", "a: 2"], "not kept: redis: it runs; a: 1; a: 2"),
+    ],
+)
+def test_what_a_try_lacked_is_one_line(complaints: list[str], failing: list[str], says: str) -> None:
+    assert reason(in_short(2, complaints, failing)) == says

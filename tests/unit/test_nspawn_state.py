@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from primetime.drivers.nspawn import cgroup, commands, lock, machine, state
+from primetime.drivers.nspawn import cgroup, commands, lock, machine, ssh, state
 from primetime.drivers.nspawn.state import Network, NodeRecord
 from primetime.errors import PrimetimeError
 
@@ -41,6 +41,14 @@ def test_a_node_made_again_has_its_address_again(network: Network) -> None:
     network.add(record("redis-1", before), {})
     network.drop("redis-1")
     assert network.free_address("redis-1", None) == before
+
+
+def test_a_node_without_a_host_key_keeps_no_other_from_being_reached(network: Network) -> None:
+    network.add(record("becomes-an-image", "10.137.9.10"), {})
+    network.add(record("redis-1", "10.137.9.11"), {f"{ssh.HOST_KEY}.pub": (ssh.new_key("root@redis-1")[1], 0o644)})
+    ssh.write_config(network)
+    known = network.known_hosts.read_text()
+    assert ("redis-1" in known, "becomes-an-image" in known) == (True, False)
 
 
 def test_no_address_is_given_twice(network: Network) -> None:

@@ -41,10 +41,12 @@ def new_key(comment: str) -> tuple[str, str]:
 
 
 def write_config(network: Network) -> None:
-    """Write known_hosts and ssh_config for the nodes there are. Call under `network.changing`."""
-    write_files(
-        network, [ssh_files.Host(each.name, each.address, _host_key(network, each)) for each in network.records()]
-    )
+    """Write known_hosts and ssh_config for the nodes there are. Call under `network.changing`.
+
+    A node that has removed its own host key, as one that becomes an image does, is not known.
+    """
+    hosts = [ssh_files.Host(each.name, each.address, _host_key(network, each)) for each in network.records()]
+    write_files(network, hosts)
 
 
 def write_files(network: Network, hosts: Sequence[ssh_files.Host]) -> None:
@@ -55,7 +57,8 @@ def write_files(network: Network, hosts: Sequence[ssh_files.Host]) -> None:
 
 def _host_key(network: Network, record: NodeRecord) -> str:
     public = (upper / f"{HOST_KEY}.pub" for upper in network.uppers(record))
-    return ssh_files.host_key(next(path for path in public if path.is_file()).read_text())
+    found = next((path for path in public if path.is_file()), None)
+    return ssh_files.host_key(found.read_text()) if found else ""
 
 
 def masters(under: Path) -> list[int]:
