@@ -14,6 +14,9 @@ class Monitoring:
     services: ClassVar[tuple[str, ...]] = ("primetime-prometheus", "primetime-alertmanager", "primetime-prober")
     packages: ClassVar[tuple[str, ...]] = ("prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter")
     single: ClassVar[bool] = True
+    # What a daemon writes as a label though it changes with time (a regular expression): each change would begin a new
+    # series, with which an alert that has to hold begins anew. HDFS' NameNode: how long each journal took to sync.
+    moving_labels: ClassVar[str] = "totalsynctimes"
 
     prometheus_port: int = 9091  # its usual one is HBase's gateway's: one host can have both
     alertmanager_port: int = 9093
