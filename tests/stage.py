@@ -95,6 +95,8 @@ class FakeHands:
         self.extra = ""
         self.problems: list[dict[str, str]] = []
         self.taken = 0
+        self.poll = ""
+        self.counted: dict[str, int] = {}
         self.did: list[str] = []
         self.hold = threading.Event()
         self.ended = threading.Event()
@@ -109,12 +111,16 @@ class FakeHands:
     def at_work(self) -> str:
         return self.busy
 
-    def burst(self, updates: int, over_s: float, batch: int, say: Say) -> dict[str, Any]:
+    def burst(self, updates: int, over_s: float, batch: int, say: Say, poll: str = "") -> dict[str, Any]:
         self.did.append(f"burst {updates}")
+        self.poll = poll
         say("sending")
         while self.hold.is_set() and not self.ended.wait(0.01):
             pass
         return dict(self.certificate)
+
+    def votes(self, poll: str) -> dict[str, int]:
+        return self.counted if poll == self.poll else {}
 
     def verify(self, say: Say) -> dict[str, Any]:
         self.did.append("verify")

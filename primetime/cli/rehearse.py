@@ -34,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", default="10", help="updates in one request, 1 to 100 (default: 10)")
     parser.add_argument("--connections", help="connections held open (default: 64 to 1024, by the rate)")
     parser.add_argument("--show", help="a declared show (default: the topology's first)")
+    parser.add_argument("--poll", default="", help="everybody votes in this one (default: a question's usual mix)")
     parser.add_argument("--wait", default="2m", help="for what is acknowledged to be readable (default: 2m)")
     parser.add_argument("--check", metavar="RUN", help="send nothing: compare a finished run with HBase once more")
 
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         batch=batch,
         connections=count(arguments.connections) if arguments.connections else usual,
         stored_deadline_s=seconds(arguments.wait),
+        poll=arguments.poll,
     )
     with driver_for(inventory.topology).ex_lock("rehearse"), console.stage("rehearse"):
         certificate = again(inventory, arguments.check) if arguments.check else burst(inventory, plan, console)

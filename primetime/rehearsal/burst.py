@@ -7,8 +7,11 @@ BYTES_VERSION, or older runs could not be checked any more.
 
 from __future__ import annotations
 
+import re
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations
 from typing import Any
 
 from primetime.errors import UsageError
@@ -34,6 +37,8 @@ _KINDS = (
     b'"vote","data":{"poll":"q1","choice":"%s"}}',
     b'"answer","data":{"question":"q1","choice":"%s"}}',
 )
+POLL = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_VOTE = '"vote","data":{"poll":"%s","choice":"%%s"}}'
 _CHOICES = (b"a", b"b", b"c", b"a", b"b", b"a", b"d")  # 7 and 10 have no common factor: every kind meets every choice
 
 
@@ -51,6 +56,7 @@ class Plan:
 
     `deadline_s`: how long a request is sent again after its first attempt, and how long a crowd that hears nothing at
     all goes on. `stored_deadline_s`: how long after the last answer to wait for everything to be readable.
+    `poll`: everybody votes in it, and nobody does anything else; the usual mix when empty.
     """
 
     show: str
@@ -61,6 +67,7 @@ class Plan:
     start_pos_ms: int = 60_000
     deadline_s: float = 60
     stored_deadline_s: float = 120
+    poll: str = ""
 
     def __post_init__(self) -> None:
         if not SHOW.fullmatch(self.show):
@@ -69,6 +76,8 @@ class Plan:
             raise UsageError(f"{self.updates} updates: a run has 1 to {MAX_UPDATES}")
         if not 1 <= self.batch <= MAX_BATCH:
             raise UsageError(f"A batch of {self.batch}: a request carries 1 to {MAX_BATCH} updates")
+        if self.poll and not POLL.fullmatch(self.poll):
+            raise UsageError(f"{self.poll!r} is not a poll's name: write one like q2")
         if self.connections < 1:
             raise UsageError(f"{self.connections} connections: a crowd needs at least 1")
         if self.seconds <= 0 or self.deadline_s <= 0 or self.stored_deadline_s <= 0:
@@ -109,7 +118,21 @@ class Burst:
     @cached_property
     def _templates(self) -> tuple[bytes, ...]:
         start = b'{"id":"%s","show":"' + self.plan.show.encode() + b'","pos_ms":%d,"user":"viewer-%07d","type":'
+        if self.plan.poll:
+            return (start + (_VOTE % self.plan.poll).encode(),) * len(_KINDS)
         return tuple(start + kind for kind in _KINDS)
+
+    @cached_property
+    def _letters(self) -> dict[bytes, bytes]:
+        """What each choice is called in a poll of its own: not the same one wins all of them."""
+        orders = list(permutations(b"abcd"))
+        order = orders[zlib.crc32(self.plan.poll.encode()) % len(orders)]
+        return {bytes([usual]): bytes([here]) for usual, here in zip(b"abcd", order, strict=True)}
+
+    def _choice(self, number: int) -> bytes:
+        if not self.plan.poll:
+            return _CHOICES[number % 7]
+        return self._letters[_CHOICES[zlib.crc32(b"%d" % number) % 7]]  # in no order: the lead may change
 
     def pos_ms(self, number: int) -> int:
         """Where in the show event `number` happens: evenly over the burst's seconds, in the order of numbers."""
@@ -121,7 +144,7 @@ class Burst:
             event_id(self.run_bytes, number),
             self.pos_ms(number),
             number,
-            _CHOICES[number % 7],
+            self._choice(number),
         )
 
     def numbers(self, request: int) -> range:

@@ -18,8 +18,8 @@ import orjson
 
 from primetime.event import MAX_POS_MS, ULID
 
-POLL, CHOICES = "q1", ("a", "b", "c", "d")  # what rehearsals vote on too
-BEGINS_MS = 3_600_000  # the room votes an hour into the show: later than any rehearsal, so that a later vote wins
+POLL, CHOICES = "room", ("a", "b", "c", "d")  # no rehearsal votes in it: each phone is seen
+BEGINS_MS = 3_600_000  # the room votes an hour into the show: later than any rehearsal
 MOST_BYTES = 512
 ONE_PER_S, ALL_PER_S = 5.0, 200.0
 ANSWER_S = 4.0
@@ -55,16 +55,20 @@ class Allowance:
 class Audience:
     """The room of one show. `collectors` are asked in turn."""
 
-    def __init__(self, show: str, collectors: Sequence[tuple[str, int]]) -> None:
-        self._show, self.collectors = show, list(collectors)
+    def __init__(
+        self, show: str, collectors: Sequence[tuple[str, int]], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._show, self.collectors, self._clock = show, list(collectors), clock
         self._turn = itertools.count()
-        self._began = time.monotonic()
         self._each, self._all = Allowance(ONE_PER_S), Allowance(ALL_PER_S)
 
     def poll(self) -> dict[str, Any]:
-        """What a phone needs to vote: `pos_ms` is where the show is now."""
-        elapsed_ms = int((time.monotonic() - self._began) * 1000)
-        return {"poll": POLL, "choices": CHOICES, "pos_ms": min(MAX_POS_MS, BEGINS_MS + elapsed_ms)}
+        """What a phone needs to vote: `pos_ms` is where the show is now.
+
+        By the clock on the wall: after a stage was started again, a phone's next vote still comes after its last one.
+        """
+        elapsed_ms = int(self._clock() * 1000) % (MAX_POS_MS - BEGINS_MS)
+        return {"poll": POLL, "choices": CHOICES, "pos_ms": BEGINS_MS + elapsed_ms}
 
     def vote(self, body: bytes, who: str) -> Answer:
         """One vote from the address `who`."""

@@ -29,7 +29,7 @@ from primetime.shipper.ledger import CORRUPT, GATED, LOST, everything
 from primetime.stage.snapshot import CUT, DOWN, UP, Node, Poll, Proof, Queue
 
 PATIENCE_S = 2.0
-POLLS_EVERY_S = 10.0  # how often new polls are looked for
+POLLS_EVERY_S = 1.0  # how often new polls are looked for: a few thousand keys
 MOST_RUNS = 200
 READ_BACK_S = 300
 
@@ -65,7 +65,8 @@ class Counts:
     def __init__(self, inventory: Inventory) -> None:
         self._client = client_of(inventory, PATIENCE_S)
         self._shows = inventory.topology.shows
-        self._polls: list[str] = []
+        self._keys: list[str] = []
+        self._polls = Polls()
         self._looked_s = -POLLS_EVERY_S
 
     def read(self) -> Counted:
@@ -78,27 +79,55 @@ class Counts:
 
     def _read(self, client: redis.Redis) -> Counted:
         if time.monotonic() > self._looked_s + POLLS_EVERY_S:
-            found = [client.scan_iter(f"tally:{show}:*", count=1000) for show in self._shows]
-            self._polls = sorted(str(key) for keys in found for key in keys)
+            found = map(str, client.scan_iter("tally:*", count=1000))
+            self._keys = sorted(key for key in found if key.split(":", 2)[1] in self._shows)
             self._looked_s = time.monotonic()
         pipe = client.pipeline(transaction=False)
         for show in self._shows:
             pipe.get(f"total:{show}")
-        for poll in self._polls:
-            pipe.hgetall(poll)
+        for key in self._keys:
+            pipe.hgetall(key)
         answers = pipe.execute()
-        tallies = zip(self._polls, answers[len(self._shows) :], strict=True)
-        return Counted(sum(int(answer or 0) for answer in answers[: len(self._shows)]), busiest(tallies))
+        tallies = zip(self._keys, answers[len(self._shows) :], strict=True)
+        return Counted(sum(int(answer or 0) for answer in answers[: len(self._shows)]), self._polls.look(tallies))
 
 
-def busiest(tallies: Iterable[tuple[str, Mapping[str, str]]]) -> Poll | None:
-    """The poll with the most votes; None when nobody has voted. `tally:<show>:<poll>` → choice → users."""
-    polls = [
-        Poll(key.split(":", 2)[2], tuple(sorted((choice, int(users)) for choice, users in tally.items())))
-        for key, tally in tallies
-        if tally
-    ]
-    return max(polls, key=lambda poll: sum(users for _, users in poll.choices), default=None)
+class Polls:
+    """The poll that people look at: a new one at once, else the one that moved last; the busiest while none has.
+
+    One that moves stays, however many others do: it is another's turn when it has stood still for HELD looks.
+    """
+
+    HELD = 8
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], Poll] | None = None
+        self._shown: tuple[str, str] | None = None
+        self._still = 0
+
+    def look(self, tallies: Iterable[tuple[str, Mapping[str, str]]]) -> Poll | None:
+        """By what stands now in each `tally:<show>:<poll>`, choice → users; None when nobody has voted."""
+        now = {(poll.show, poll.name): poll for poll in map(_poll, tallies) if poll.choices}
+        before = now if self._before is None else self._before
+        moved = {key: poll for key, poll in now.items() if poll != before.get(key)}
+        new = {key: poll for key, poll in moved.items() if key not in before}
+        self._still = 0 if self._shown in moved else self._still + 1
+        if self._shown not in now:
+            self._shown = _busiest(new or moved or now)
+        elif new or (moved and self._still > self.HELD):
+            self._shown, self._still = _busiest(new or moved), 0
+        self._before = now
+        return now[self._shown] if self._shown else None
+
+
+def _poll(tally: tuple[str, Mapping[str, str]]) -> Poll:
+    key, users = tally
+    _, show, name = key.split(":", 2)
+    return Poll(name, tuple(sorted((choice, int(count)) for choice, count in users.items())), show)
+
+
+def _busiest(polls: Mapping[tuple[str, str], Poll]) -> tuple[str, str] | None:
+    return max(polls, key=lambda key: sum(users for _, users in polls[key].choices), default=None)
 
 
 class Spools:

@@ -19,10 +19,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import redis
+
 from primetime import draining, scripts, wider
 from primetime.children import bound
 from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.inventory import Inventory, live
+from primetime.live_counts import client_of
 from primetime.paths import REPO
 from primetime.providers import driver_for, provider_of
 from primetime.settings import from_data
@@ -64,10 +67,22 @@ class Hands:
         """The command that holds the topology now, in words; empty when none does."""
         return str(self._driver.ex_at_work() or "") if self._driver else ""
 
-    def burst(self, updates: int, over_s: float, batch: int, say: Callable[[str], None]) -> dict[str, Any]:
-        """Send a burst and read it back: its certificate. PrimetimeError when there is none."""
-        words = ["rehearse", "--updates", str(updates), "--in", f"{over_s:g}s", "--batch", str(batch)]
+    def burst(
+        self, updates: int, over_s: float, batch: int, say: Callable[[str], None], poll: str = ""
+    ) -> dict[str, Any]:
+        """Send a burst, of votes in a poll if one is named, and read it back: its certificate. PrimetimeError when
+        there is none."""
+        words = ["rehearse", "--updates", str(updates), "--in", f"{over_s:g}s", "--batch", str(batch), "--poll", poll]
         return self._command(words, say)
+
+    def votes(self, poll: str) -> dict[str, int]:
+        """What Redis has counted in a poll of the first show: choice → users. None while it does not answer."""
+        client = client_of(self.inventory, ANSWER_S)
+        try:
+            tally = client.hgetall(f"tally:{self.inventory.topology.shows[0]}:{poll}") if client else {}
+        except redis.RedisError:
+            return {}
+        return {str(choice): int(users) for choice, users in tally.items()}
 
     def verify(self, say: Callable[[str], None]) -> dict[str, Any]:
         """What `verify --json` says."""

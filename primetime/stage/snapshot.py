@@ -78,10 +78,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Poll:
-    """The votes that count, one a user, by choice."""
+    """The votes that count, one a user, by choice. `show`: whose poll it is."""
 
     name: str
     choices: tuple[tuple[str, int], ...]
+    show: str = ""
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,17 @@ def played(url: str, moment: str, beside: str = "") -> dict[str, Any]:
         return found[moment]
 
 
+def test_a_vote_moves_the_poll_each_time_and_each_phone_counts_once(demo: Demo, url: str) -> None:
+    polls = set()
+    for _ in range(2):
+        line = played(url, "vote")["line"]
+        assert "2,000 phones voted within" in line
+        poll = ask(url, "/snapshot")["poll"]
+        assert sum(users for _, users in poll["choices"]) == 2_000
+        polls.add(poll["name"])
+    assert len(polls) == 2, polls
+
+
 def test_a_collector_is_added_and_takes_its_part_and_is_removed_without_a_loss(demo: Demo, url: str) -> None:
     added = played(url, "add")
     assert "collector-2: made in" in added["line"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict
@@ -52,6 +53,25 @@ def test_a_burst_mixes_the_four_types_and_votes_name_poll_and_choice() -> None:
     assert {(event["data"]["poll"], event["data"]["choice"]) for event in events if event["type"] == "vote"} == {
         ("q1", choice) for choice in "abcd"
     }
+
+
+def test_in_a_poll_of_its_own_everybody_votes_once_and_it_is_not_always_the_same_choice_that_wins() -> None:
+    leaders = set()
+    for poll in (f"q{number}" for number in range(2, 12)):
+        events = [json.loads(burst(poll=poll).event(number)) for number in range(1000)]
+        assert {(event["type"], event["data"]["poll"]) for event in events} == {("vote", poll)}
+        assert len({event["user"] for event in events}) == 1000
+        votes = Counter(event["data"]["choice"] for event in events)
+        assert set(votes) == set("abcd")
+        leaders.add(votes.most_common(1)[0][0])
+    assert len(leaders) > 1
+
+
+def test_a_plan_that_was_kept_before_there_were_polls_makes_the_bytes_it_made() -> None:
+    fields = asdict(burst())
+    del fields["plan"]["poll"]
+    assert Burst.from_fields(fields).event(1) == burst().event(1)
+    assert hashlib.sha256(b"".join(map(burst().http, range(100)))).hexdigest()[:16] == "1aba9f661656f0e2"
 
 
 def test_a_burst_read_back_from_json_makes_the_same_bytes() -> None:

@@ -24,7 +24,7 @@ def test_a_vote_becomes_an_event_of_the_show() -> None:
     assert event is not None
     assert json.loads(event) == {
         **{"id": VOTE["id"], "show": "quiz", "pos_ms": VOTE["pos_ms"], "user": VOTE["user"], "type": "vote"},
-        "data": {"poll": "q1", "choice": "b"},
+        "data": {"poll": "room", "choice": "b"},
     }
 
 
@@ -92,3 +92,9 @@ def test_a_collector_that_is_away_is_passed_over(collector: tuple[tuple[str, int
 
 def test_a_phone_is_told_when_no_collector_answers() -> None:
     assert Audience("quiz", [("127.0.0.1", 1)]).vote(body(), "phone").status == 503
+
+
+def test_a_phone_s_later_vote_is_later_in_the_show_though_the_stage_was_started_again() -> None:
+    before = Audience("quiz", [], clock=lambda: 1_796_000_000.0).poll()
+    after = Audience("quiz", [], clock=lambda: 1_796_000_060.5).poll()
+    assert after["pos_ms"] - before["pos_ms"] == 60_500

@@ -61,6 +61,28 @@ def test_a_burst_is_as_large_as_the_scale_and_ends_with_its_certificate(director
     assert "100,000 accepted in 4.8 s, the last one stored after 6.2 s. 0 missing." in line
 
 
+def test_a_vote_is_in_a_poll_of_its_own_and_ends_when_each_phone_is_counted(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.certificate |= {"acked": 2_000, "accept_seconds": 9.6}
+    director.hands.counted = {"a": 500, "b": 1_499}
+    director.begin("vote")
+    wait_for(lambda: "burst 2000" in did(director), "it is sent")
+    assert director.hands.poll.startswith("vote-")
+    assert state(director, "vote").state == "running"
+    director.hands.counted = {"a": 501, "b": 1_499}
+    line = ended(director, "vote").line
+    assert line == "2,000 phones voted within 9.6 s, and each counts once: B leads with 1,499. 0 missing."
+
+
+def test_a_vote_that_redis_does_not_count_whole_is_a_failure(
+    director: Director, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moments, "COUNTED_S", 0.3)
+    director.begin("vote")
+    failed = ended(director, "vote")
+    assert (failed.state, failed.line) == ("failed", "not within 0 s: Redis has counted every vote")
+
+
 @pytest.mark.parametrize("wrong", [{"missing": 3}, {"unanswered": 1}, {"acked": 0}])
 def test_a_burst_that_does_not_pass_is_a_failure(director: Director, wrong: dict[str, int]) -> None:
     assert isinstance(director.hands, FakeHands)

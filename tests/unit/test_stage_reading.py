@@ -10,7 +10,7 @@ import pytest
 
 from primetime import attendants, expiry
 from primetime.stage.accepted import EVENTS, Growing
-from primetime.stage.cluster import busiest, places, queues
+from primetime.stage.cluster import Polls, places, queues
 from primetime.stage.hands import figures_of, grouped
 from primetime.stage.moments import told
 from primetime.stage.snapshot import Poll, Queue
@@ -43,8 +43,25 @@ def test_a_sink_that_fails_says_so_in_its_own_words_and_a_silent_shipper_is_told
 
 def test_the_poll_is_the_one_with_the_most_votes() -> None:
     tallies = [("tally:quiz:old", {"x": "3"}), ("tally:quiz:q1:a", {"b": "2", "a": "9"}), ("tally:quiz:q2", {})]
-    assert busiest(tallies) == Poll("q1:a", (("a", 9), ("b", 2)))
-    assert busiest([]) is None
+    assert Polls().look(tallies) == Poll("q1:a", (("a", 9), ("b", 2)), "quiz")
+    assert Polls().look([]) is None
+
+
+def test_a_poll_is_shown_from_its_first_vote_until_it_has_stood_still_and_another_one_moves() -> None:
+    polls = Polls()
+
+    def shown(q1: int, room: int) -> Poll | None:
+        return polls.look(
+            [("tally:quiz:q1", {"a": str(q1)}), *([("tally:quiz:room", {"b": str(room)})] if room else [])]
+        )
+
+    assert shown(q1=900, room=0) == Poll("q1", (("a", 900),), "quiz")
+    assert shown(q1=900, room=1) == Poll("room", (("b", 1),), "quiz")
+    assert shown(q1=900, room=1) == Poll("room", (("b", 1),), "quiz")
+    assert shown(q1=950, room=2) == Poll("room", (("b", 2),), "quiz")
+    assert {shown(q1=950 + look, room=2) for look in range(Polls.HELD)} == {Poll("room", (("b", 2),), "quiz")}
+    assert shown(q1=999, room=2) == Poll("q1", (("a", 999),), "quiz")
+    assert polls.look([("tally:quiz:room", {"b": "2"})]) == Poll("room", (("b", 2),), "quiz")
 
 
 def test_every_host_of_the_demo_has_a_place_on_the_map() -> None:

@@ -53,7 +53,7 @@ def test_two_browsers_see_the_same_numbers_move_and_cost_the_cluster_what_one_co
         running.told.poll = Poll("q1", (("a", 2), ("b", 1)))
         for snapshots in (one, two):
             snapshot = next(each for each in snapshots if each["counter"]["last"] == 30_000)
-            assert snapshot["poll"] == {"name": "q1", "choices": [["a", 2], ["b", 1]]}
+            assert snapshot["poll"] == {"name": "q1", "choices": [["a", 2], ["b", 1]], "show": ""}
             assert (snapshot["goal"], snapshot["scale"]) == (100_000, 10)
 
 
