@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from primetime.errors import NotAsDeclared
+from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.stage.audience import Audience
 from primetime.stage.cluster import Counted
 from primetime.stage.kept import Kept
@@ -84,6 +84,9 @@ class _Says:
     def follow(self, inventory: Any) -> None:
         """A test's cluster is what its test says."""
 
+    def note(self, missing: Any) -> None:
+        """And so are its books."""
+
 
 class FakeHands:
     """Notes what it was asked for, in `did`. While `hold` is set, a burst goes on."""
@@ -95,6 +98,8 @@ class FakeHands:
         self.extra = ""
         self.problems: list[dict[str, str]] = []
         self.taken = 0
+        self.beside: dict[str, int] = {}
+        self.expires = True
         self.poll = ""
         self.counted: dict[str, int] = {}
         self.did: list[str] = []
@@ -128,7 +133,7 @@ class FakeHands:
 
     def ledger(self, say: Say) -> dict[str, Any]:
         self.did.append("ledger")
-        return {"runs": [{"acked": 7, "missing": 0}], "problems": self.problems}
+        return {"runs": [{"run": "01J", "acked": 7, "missing": 0}], "problems": self.problems}
 
     def kill(self, node: str) -> None:
         self.did.append(f"kill {node}")
@@ -141,6 +146,17 @@ class FakeHands:
 
     def plug(self, node: str) -> None:
         self.did.append(f"plug {node}")
+
+    def reset(self, say: Say) -> dict[str, Any]:
+        self.did.append("reset")
+        self.extra = ""
+        seeded = {"updates": 20_013, "sha256": "b53e54629afcc360b7b0"}
+        return {"seeded": seeded, "beside": self.beside}
+
+    def stay(self, more_s: float) -> None:
+        self.did.append(f"stay {more_s:g}")
+        if not self.expires:
+            raise PrimetimeError("a-test does not remove itself")
 
     def accepts(self, node: str) -> bool:
         return self.accepting
@@ -221,7 +237,7 @@ def stage(told: Told | None = None, port: int = 0, audience: Audience | None = N
         director = Director(hands, kept, goal=100_000)
         vote_at = f"http://{LOOPBACK}:{sock.getsockname()[1]}/vote" if audience else ""
         watch = Watch(
-            Billing("a-test", "quiz", 10, vote_at=vote_at), told.readers(), director.states, lambda: director.verified
+            Billing("a-test", "quiz", 10, vote_at=vote_at), told.readers(), director.states, lambda: kept.proved
         )
         server = Server(watch, director, [sock], kept.token, audience)
         ready = threading.Event()

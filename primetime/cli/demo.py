@@ -192,7 +192,7 @@ def _everything(topology: Topology, arguments: argparse.Namespace, console: Cons
 def _stage(topology: Topology, console: Console) -> str:
     """Where the live page is, served until `down`; empty when it is not, which is said and spoils nothing else."""
     try:
-        address = beside.begin(topology, PORT)
+        address = beside.begin(topology, PORT, proved=True)  # by its verify
     except PrimetimeError as error:
         console.say(f"no live page: {error}")
         return ""

@@ -17,12 +17,12 @@ from primetime.inventory import Inventory, live
 from primetime.stage import beside
 from primetime.stage.accepted import Accepted
 from primetime.stage.audience import Audience
-from primetime.stage.bill import bill
+from primetime.stage.bill import bill, capacity, price_of
 from primetime.stage.cluster import Books, Counts, Hosts, Spools
 from primetime.stage.hands import Hands
 from primetime.stage.kept import Kept, alone
 from primetime.stage.moments import Director
-from primetime.stage.script import Script
+from primetime.stage.script import Script, now_ms
 from primetime.stage.server import LOOPBACK, Server, listening, own_address
 from primetime.stage.snapshot import Next
 from primetime.stage.watch import Billing, Readers, Watch
@@ -44,6 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="also at this machine's address in its network (or ADDRESS): phones vote there, the page wants its token",
     )
     parser.add_argument(beside.ATTEND, action="store_true", help=argparse.SUPPRESS)  # as `demo` begins it
+    parser.add_argument(beside.PROVED, action="store_true", help=argparse.SUPPRESS)  # every promise, a moment ago
     parser.add_argument("--scale", help="1:N of a million updates in five seconds (default: 1:10, on EC2 1:1)")
 
 
@@ -52,13 +53,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     scale = parsed_scale(arguments.scale) if arguments.scale else SCALES[bool(topology.cloud)]
     inventory = live(topology)
     shared = (own_address() if arguments.share == "" else arguments.share) if arguments.share is not None else ""
+    proved = Kept.proved_of(topology.name)
     if not arguments.attend and beside.attendant(topology.name).end():
         console.say("the stage that `demo` had begun has ended: this one takes its place")
     with alone(topology.name), ExitStack() as block:
         listens = [block.enter_context(listening(where, arguments.port)) for where in (LOOPBACK, shared) if where]
         vote_at = f"http://{shared}:{arguments.port}/vote" if shared else ""
-        billing = Billing(topology.name, topology.shows[0], scale, vote_at=vote_at, cost=bill(topology))
+        name, show = topology.name, topology.shows[0]
+        billing = Billing(name, show, scale, vote_at, price_of(topology), bill(topology), capacity(topology))
         kept = Kept(topology.name)
+        if arguments.proved:
+            proved = {node.name: () for node in topology.nodes}, now_ms()
+        kept.prove(*proved)
         if arguments.attend:
             block.enter_context(beside.attending(topology.name, url(listens)))
         _serve(inventory, billing, listens, kept, console)
@@ -80,14 +86,14 @@ def _serve(inventory: Inventory, billing: Billing, listens: list[socket.socket],
         if audience:
             audience.collectors = present.every_endpoint("collector", "http")
 
-    director = Director(Hands(inventory, follow), kept, billing.goal)
+    director = Director(Hands(inventory, follow, read.books.note), kept, billing.goal)
     for mend, node in director.mend_what_was_left():
         console.say(f"mended what an earlier stage had broken: {mend} {node}")
     watch = Watch(
         billing,
         read,
         director.states,
-        lambda: director.verified,
+        lambda: kept.proved,
         Script(upcoming(inventory.topology, datetime.now(UTC))),
     )
 

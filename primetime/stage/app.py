@@ -27,6 +27,7 @@ from primetime.stage.watch import Watch
 
 TICK_S = 0.25  # between two snapshots
 KEEP_ALIVE_S = 10.0
+MORE_S = 3600.0
 RETRY_MS = 500  # how soon a browser comes back to a stage that went away
 PAGES = {
     "/": ("stage.html", "text/html"),
@@ -62,6 +63,7 @@ class Stage:
             Route("/nodes/{name}", self.node),
             Route("/moments/{id}", self.moment, methods=["POST"]),
             Route("/script", self.script, methods=["POST"]),
+            Route("/expiry", self.stay, methods=["POST"]),
             Route("/session.html", self.session),
         ]
         open_paths = set(PAGES)
@@ -115,8 +117,9 @@ class Stage:
         if not nodes:
             return json({"trouble": f"there is no node {name}"}, 404)
         found = await run_in_threadpool(self.director.hands.look, name)
-        verified = self.director.verified.get(name)
-        return json({"name": name, "groups": nodes[0].groups, "verified": verified, **found})
+        verified, verified_ms = self.director.kept.proved
+        told = {"name": name, "groups": nodes[0].groups, "verified": verified.get(name), "verified_ms": verified_ms}
+        return json({**told, **found})
 
     async def moment(self, request: Request) -> Response:
         """A button is pressed."""
@@ -129,6 +132,14 @@ class Stage:
     async def script(self, request: Request) -> Response:
         """The presenter's script begins, or ends."""
         return json({"runs": self.watch.script.turn()})
+
+    async def stay(self, request: Request) -> Response:
+        """The machines stay for another hour."""
+        try:
+            await run_in_threadpool(self.director.hands.stay, MORE_S)
+        except PrimetimeError as error:
+            return json({"refused": str(error)}, 409)
+        return json({"more_s": MORE_S})
 
     async def session(self, request: Request) -> Response:
         """What was shown so far, as a file that plays it again."""

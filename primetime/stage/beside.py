@@ -17,7 +17,7 @@ from primetime.topology import Topology
 PORTS = 50  # so many are tried, from the first one on
 LOOK_S = 0.25
 ENDS_S = 60.0  # it mends what a moment has broken first
-ATTEND = "--attend"
+ATTEND, PROVED = "--attend", "--proved"
 
 
 def attendant(name: str) -> Attendant:
@@ -25,13 +25,17 @@ def attendant(name: str) -> Attendant:
     return Attendant(name, "stage", ENDS_S)
 
 
-def begin(topology: Topology, first_port: int) -> str:
-    """Where the stage is, its token included: one that is there already or a new one. PrimetimeError when neither."""
+def begin(topology: Topology, first_port: int, proved: bool = False) -> str:
+    """Where the stage is, its token included: one that is there already or a new one. PrimetimeError when neither.
+
+    `proved`: every promise of the topology is known to be kept.
+    """
     there = attendant(topology.name)
     if (told := there.told()) is None:
         if other := kept.holder(topology.name):
             raise PrimetimeError(f"{other} serves the stage already, where it said")
         words = ["stage", "-t", topology.argument, "--port", str(_free_port(first_port)), ATTEND]
+        words += [PROVED] if proved else []
         told = there.begin("primetime", words)
     return f"{told['url']}#{kept.Kept.token_of(topology.name)}"
 

@@ -219,6 +219,23 @@ def queues(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Queue]
             yield Queue(node, sink, said["lag_events"], said["lag_seconds"], rate, failing)
 
 
+class Compared:
+    """When ids of a rehearsal were last compared, and how many were missing: by its certificate, or since then."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[int, int]] = {}
+
+    def note(self, missing: Mapping[str, int]) -> None:
+        """All ids of these rehearsals were looked for just now: run → how many are missing."""
+        now_ms = time.time_ns() // 1_000_000
+        self._since |= {run: (each, now_ms) for run, each in missing.items()}
+
+    def last(self, certificate: Mapping[str, Any]) -> tuple[int, int]:
+        """How many are missing, and when that was found (epoch milliseconds)."""
+        own = int(certificate["missing"]), _checked_ms(certificate)
+        return max(own, self._since.get(certificate["run"], own), key=lambda found: found[1])
+
+
 class Books:
     """The ledger and the rehearsals of this cluster: what became of everything."""
 
@@ -229,6 +246,8 @@ class Books:
         self._hbase = Hbase(*self._where, timeout_s=5) if self._where else None
         self._records = runs(inventory.topology)
         self._certificates: dict[str, dict[str, Any]] = {}
+        self._compared = Compared()
+        self.note = self._compared.note
 
     def read(self) -> Proof:
         """All but `waiting`, which the shippers know better."""
@@ -245,10 +264,10 @@ class Books:
             stored=sum(row.stored for row in rows.values()),
             duplicates=sum(run["duplicates"] for run in runs_),
             dead=sum(row.dead for row in rows.values()),
-            missing=sum(run["missing"] for run in runs_),
+            missing=sum(self._compared.last(run)[0] for run in runs_),
             comparing=comparing,
             at_ms=time.time_ns() // 1_000_000,
-            checked_ms=max((_checked_ms(run) for run in runs_), default=0),
+            checked_ms=max((self._compared.last(run)[1] for run in runs_), default=0),
             problems=tuple(f"{segment}: {wrong[row.state]}" for segment, row in rows.items() if row.state in wrong),
         )
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import redis
 
-from primetime import draining, scripts, wider
+from primetime import draining, expiry, scripts, wider
 from primetime.children import bound
 from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.inventory import Inventory, live
@@ -37,6 +37,7 @@ from roles.collector.settings import Collector
 ANSWER_S = 2.0
 DRAINED_S = 60.0
 LOG_LINES = 40
+MOST_COMPARED = 20  # rehearsals: a second or two each
 _LOOK = (
     "systemctl list-units --all --plain --no-legend --no-pager 'primetime-*.service' "
     "| awk '$2 != \"not-found\" {print $1, $4}'; echo ==; "
@@ -48,11 +49,17 @@ _LOOK = (
 
 
 class Hands:
-    """All that a stage may do to its cluster. `follow` is told of each inventory that takes the place of another."""
+    """All that a stage may do to its cluster. `follow` is told of each inventory that takes the place of another,
+    `compared` of how many ids of each rehearsal are missing, whenever all were looked for."""
 
-    def __init__(self, inventory: Inventory, follow: Callable[[Inventory], None] = lambda inventory: None) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        follow: Callable[[Inventory], None] = lambda inventory: None,
+        compared: Callable[[dict[str, int]], None] = lambda missing: None,
+    ) -> None:
         self.inventory = self._declared = inventory
-        self._follow = follow
+        self._follow, self._compared = follow, compared
         self.extra = ""  # the collector beside the declared ones
         self.local = not inventory.topology.cloud
         self.whole, self.diskless = _kept_from(inventory.topology)
@@ -90,7 +97,25 @@ class Hands:
 
     def ledger(self, say: Callable[[str], None]) -> dict[str, Any]:
         """What `ledger --json` says: every id of the last rehearsals compared with what is stored."""
-        return self._command(["ledger"], say)
+        report = self._command(["ledger", "--runs", str(MOST_COMPARED)], say)
+        self._compared({run["run"]: run["missing"] for run in report["runs"]})
+        return report
+
+    def reset(self, say: Callable[[str], None]) -> dict[str, Any]:
+        """What `demo reset --json` says. No collector is `extra` then."""
+        argument = self._declared.topology.argument
+        report = self._command(["demo", "reset"], say, argument)
+        self._declared = live(load(argument))
+        self._stand_on(self._declared, "")
+        return report
+
+    def stay(self, more_s: float) -> None:
+        """The machines remove themselves so many seconds later. PrimetimeError when they never do."""
+        topology = self._declared.topology
+        at_s = expiry.of(topology.name)
+        if at_s is None:
+            raise PrimetimeError(f"{topology.name} does not remove itself: `demo --expires 2h` would have it do so")
+        expiry.begin(topology, at_s + more_s)
 
     def kill(self, node: str) -> None:
         """SIGKILL a whole host."""

@@ -1,4 +1,5 @@
-"""What must outlive a stage that is killed: its token, so that open pages find it again, and what a moment broke.
+"""What must outlive a stage that is killed: its token, so that open pages find it again, what a moment broke, and which
+promises were kept.
 
 `<PRIMETIME_HOME>/stage/<topology>.json`, for its owner alone; removed when a stage ends as it should.
 """
@@ -10,7 +11,7 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from primetime.drivers.nspawn import lock
 from primetime.errors import PrimetimeError
 from primetime.paths import home
 
+Proved = tuple[dict[str, tuple[str, ...]], int]  # node → its promises that are not kept; when that was proved
 Broken = tuple[str, str]  # what to do about it ("start", "plug", "empty", "remove"), and the node
 
 
@@ -51,12 +53,20 @@ class Kept:
         found = self._read()
         self.token: str = found.get("token") or secrets.token_urlsafe(18)
         self.broken: list[Broken] = [(str(mend), str(node)) for mend, node in found.get("broken", [])]
+        proved, at_ms = found.get("proved", ({}, 0))
+        self.proved: Proved = {node: tuple(broken) for node, broken in proved.items()}, int(at_ms)
         self._write()
 
     @staticmethod
     def token_of(topology: str) -> str:
         """The token of a stage that runs."""
         return str(json.loads(_file(topology).read_text())["token"])
+
+    @staticmethod
+    def proved_of(topology: str) -> Proved:
+        """What was proved by a stage that runs, or was killed."""
+        path = _file(topology)
+        return Kept(topology).proved if path.exists() else ({}, 0)
 
     def add(self, broken: Broken) -> None:
         """Before it is broken."""
@@ -70,6 +80,12 @@ class Kept:
             if broken in self.broken:
                 self.broken.remove(broken)
                 self._write()
+
+    def prove(self, proved: Mapping[str, tuple[str, ...]], at_ms: int) -> None:
+        """These are the promises of each node that are not kept, and no more is known."""
+        with self._lock:
+            self.proved = dict(proved), at_ms
+            self._write()
 
     def forget(self) -> None:
         """The stage ends and nothing is broken."""
@@ -89,7 +105,7 @@ class Kept:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = self._path.with_suffix(".new")
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump({"token": self.token, "broken": self.broken}, file)
+            json.dump({"token": self.token, "broken": self.broken, "proved": self.proved}, file)
         new.replace(self._path)
 
 

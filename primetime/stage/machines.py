@@ -1,4 +1,5 @@
-"""What the buttons do to a cluster's machines beside killing them: one more collector, one less, a full disk.
+"""What the buttons do to a cluster's machines beside killing them: one more collector, one less, a full disk, and all
+of it as it was in the beginning.
 
 Called by moments.py. A collector that was added is written down as something to mend: it goes when the stage ends.
 """
@@ -73,3 +74,18 @@ def fill_disk(act: Act) -> str:
     seconds = time.monotonic() - healed
     heard = f"phones heard 503 for {healed - felt:.0f} s and sent again" if felt else "nobody sent, so nobody felt it"
     return f"The disk of {node} was full: {heard}. It accepts again {seconds:.1f} s after it got its room back."
+
+
+def reset(act: Act) -> str:
+    node, began = act.hands.extra, time.monotonic()
+    report = act.hands.reset(act.say)
+    if node:
+        act.mended("remove", node)
+    act.forget_proofs()
+    seeded = report["seeded"]
+    state = f": {seeded['updates']:,} updates, sha256 {seeded['sha256'][:12]}…" if seeded else ""
+    line = f"Back in the seeded state after {time.monotonic() - began:.1f} s{state}"
+    if report["beside"]:
+        beside = ", ".join(f"{number:,} {what}" for what, number in report["beside"].items())
+        raise NotAsDeclared(f"{line} Beside it, sent meanwhile: {beside}.")
+    return line

@@ -15,11 +15,12 @@ from typing import Any, Protocol
 
 from primetime.errors import NotAsDeclared, PrimetimeError
 from primetime.stage.kept import Broken, Kept
-from primetime.stage.machines import add_collector, fill_disk, remove_collector
+from primetime.stage.machines import add_collector, fill_disk, remove_collector, reset
+from primetime.stage.script import now_ms
 from primetime.stage.snapshot import MomentState, Snapshot
 from primetime.stage.telling import passed, told
 
-UNPLUGGED_S = 8.0
+UNPLUGGED_S, DEAD_S = 8.0, 3.0  # so that it is seen
 RECOVERY_S = 120.0
 LOOK_AGAIN_S = 0.1
 BURST_S = 5.0
@@ -43,6 +44,7 @@ class HandsLike(Protocol):
     def votes(self, poll: str) -> dict[str, int]: ...
     def verify(self, say: Say) -> dict[str, Any]: ...
     def ledger(self, say: Say) -> dict[str, Any]: ...
+    def reset(self, say: Say) -> dict[str, Any]: ...
     def kill(self, node: str) -> None: ...
     def start(self, node: str) -> None: ...
     def unplug(self, node: str) -> None: ...
@@ -50,6 +52,7 @@ class HandsLike(Protocol):
     def accepts(self, node: str) -> bool: ...
     def accepted(self, node: str) -> int: ...
     def further(self) -> str: ...
+    def stay(self, more_s: float) -> None: ...
     def add(self, say: Say) -> dict[str, Any]: ...
     def remove(self, node: str, say: Say) -> float: ...
     def fill(self, node: str) -> Callable[[], None]: ...
@@ -137,7 +140,13 @@ class Act:
 
     def note_verified(self, node: str) -> None:
         """Every promise of a node is kept."""
-        self._director.verified = {**self._director.verified, node: ()}
+        kept = self._director.kept
+        proved, at_ms = kept.proved
+        kept.prove({**proved, node: ()}, at_ms)
+
+    def forget_proofs(self) -> None:
+        """What was proved is of machines that are others now."""
+        self._director.kept.prove({}, 0)
 
 
 def burst(act: Act) -> str:
@@ -154,7 +163,7 @@ def vote(act: Act) -> str:
         return line
 
     def counted() -> bool:
-        return sum(act.hands.votes(poll).values()) >= certificate["acked"]
+        return sum(act.hands.votes(poll).values()) >= int(certificate["acked"])
 
     act.wait(counted, "Redis has counted every vote", COUNTED_S)
     leader, most = max(act.hands.votes(poll).items(), key=lambda choice: choice[1])
@@ -168,14 +177,17 @@ def kill_collector(act: Act) -> str:
     node = act.hands.nodes("collector")[0]
     with act.broken("start", node) as start:
         act.say(f"killing {node}")
-        began = time.monotonic()
         act.hands.kill(node)
-        act.say(f"{node} is dead. Phones keep what was not acknowledged. Starting it again.")
+        act.say(f"{node} is dead for {DEAD_S:g} s. Phones keep what was not acknowledged, and send it again.")
+        act.sleep(DEAD_S)
+        act.say(f"{node} is started again")
+        began = time.monotonic()
         start()
         act.wait(lambda: act.hands.accepts(node), f"{node} takes traffic")
     seconds = time.monotonic() - began
     return (
-        f"{node} was killed, its disk kept. It accepts again after {seconds:.1f} s; what it had acknowledged is there."
+        f"{node} was dead for {DEAD_S:g} s, its disk kept. It accepts again {seconds:.1f} s after its start; "
+        "C counts what it had acknowledged."
     )
 
 
@@ -226,7 +238,10 @@ def count(act: Act) -> str:
     report = act.hands.ledger(act.say)
     missing = sum(run["missing"] for run in report["runs"])
     compared = sum(run["acked"] for run in report["runs"])
-    line = f"{compared:,} acknowledged ids compared one by one with what is stored. {missing:,} missing."
+    line = (
+        f"{compared:,} acknowledged ids of {len(report['runs'])} rehearsals compared one by one with what is stored. "
+        f"{missing:,} missing."
+    )
     if report["problems"]:
         first = report["problems"][0]
         raise NotAsDeclared(f"{line} {len(report['problems'])} problems, the first: {first['what']}: {first['name']}")
@@ -234,8 +249,8 @@ def count(act: Act) -> str:
 
 
 MOMENTS = (
-    Moment("burst", "b", "Kick-off", "everybody at once: the burst, then every id read back", burst),
-    Moment("vote", "v", "Vote", f"{VOTES:,} phones, one request each", vote),
+    Moment("burst", "b", "Kick-off burst", "everybody at once: the burst, then every id read back", burst),
+    Moment("vote", "v", "Vote by phone", f"{VOTES:,} phones, one request each", vote),
     Moment(
         *("add", "a", "Add a collector", "one more host, made, converged and verified; then it takes its part"),
         *(add_collector,),
@@ -256,7 +271,8 @@ MOMENTS = (
         not_now=lambda hands: hands.diskless,
     ),
     Moment("count", "c", "Count again", "every id of the last rehearsals against what is stored", count),
-    Moment("verify", "p", "Prove", "every promise of every role, on every host", verify),
+    Moment("verify", "p", "Prove all promises", "every promise of every role, on every host", verify),
+    Moment("reset", "", "Reset", "back to the seeded state: what shows have left is removed", reset, changes=True),
 )
 
 
@@ -274,7 +290,6 @@ class Director:
         self.ending = threading.Event()
         self.snapshot: Callable[[], Snapshot] = _no_snapshot
         self.looking: Callable[[], Any] = _nobody
-        self.verified: dict[str, tuple[str, ...]] = {}
         self._moments = {moment.id: moment for moment in moments}
         self._states = {m.id: MomentState(m.id, m.key, m.name, "ready", m.line) for m in moments}
         self._threads: dict[str, threading.Thread] = {}
@@ -316,7 +331,7 @@ class Director:
             why = self.refused(moment_id) or (busy and f"{busy} is at work on this topology")
             if why or self.ending.is_set():
                 raise PrimetimeError(f"{moment.name}: not now: {why or 'the stage ends'}")
-            self._set(moment, "running", moment.line, time.time_ns() // 1_000_000)
+            self._set(moment, "running", moment.line, now_ms())
             thread = threading.Thread(target=self._run, args=(moment,), name=moment.id, daemon=True)
             self._threads[moment_id] = thread
         thread.start()
@@ -332,7 +347,7 @@ class Director:
         found: dict[str, tuple[str, ...]] = {node: () for node in self.hands.nodes("base")}
         for broken in [*report["failed"], *report.get("following", ())]:
             found[broken["node"]] = (*found.get(broken["node"], ()), f"{broken['role']}: {broken['promise']}")
-        self.verified = found
+        self.kept.prove(found, now_ms())
 
     def mend(self, broken: Broken) -> None:
         """Mend what a moment broke, of this stage or of one that was killed."""
@@ -374,10 +389,11 @@ class Director:
         except Exception as error:  # a button must say what happened, whatever it was
             state, line = "failed", str(error) or type(error).__name__
         with self._lock:
-            self._set(moment, state, line, time.time_ns() // 1_000_000)
+            self._set(moment, state, line, now_ms())
 
     def _set(self, moment: Moment, state: str, line: str, since_ms: int) -> None:
-        self._states[moment.id] = MomentState(moment.id, moment.key, moment.name, state, line, since_ms)
+        began_ms = since_ms if state == "running" else self._states[moment.id].began_ms
+        self._states[moment.id] = MomentState(moment.id, moment.key, moment.name, state, line, since_ms, began_ms)
 
 
 def _no_snapshot() -> Snapshot:

@@ -16,7 +16,7 @@ import orjson
 
 EVERY_MS = 500
 MOST = 16_000  # over two hours of change; then the older half is thinned
-OWN = ("health", "vote_at", "next", "cost")  # of this stage, not of what it showed
+OWN = ("health", "vote_at", "next", "price", "cost", "capacity", "expires_ms")  # of this stage, not of what it showed
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 

@@ -19,10 +19,12 @@ class Next:
 
 @dataclass(frozen=True)
 class Counter:
-    """`last` updates within the last WINDOW_S, `rate` a second now, `total` ever; `history`: a rate each half second,
-    oldest first. `counted` says what is counted, and where. `behind_s`: for how long its source has said nothing."""
+    """`last` updates within the last WINDOW_S, `best` the most that were; `rate` a second now; `total` since somebody
+    first looked; `history`: a rate each half second, oldest first. `counted` says what is counted, and where.
+    `behind_s`: for how long its source has said nothing."""
 
     last: int = 0
+    best: int = 0
     rate: int = 0
     total: int = 0
     history: tuple[int, ...] = ()
@@ -87,7 +89,8 @@ class Poll:
 
 @dataclass(frozen=True)
 class MomentState:
-    """A button. `line`: what it does, is doing or did. `refused`: why it cannot be pressed now; empty when it can."""
+    """A button, in the presenter's drawer when it has no `key`. `line`: what it does, is doing or did. `refused`: why
+    it cannot be pressed now; empty when it can. It came into its state at `since_ms`, and began at `began_ms`."""
 
     id: str
     key: str
@@ -95,13 +98,16 @@ class MomentState:
     state: str  # "ready", "running", "done", "failed"
     line: str
     since_ms: int = 0
+    began_ms: int = 0
     refused: str = ""
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """Everything. A cluster of 1:`scale` stands for the million: `goal` is its part of it. `accepted`: collector →
-    updates a second, of those that say so."""
+    updates a second, None while it says nothing; where collectors tell no metrics it is empty. `verified_ms`: when
+    promises were last proved. `capacity`: a line for each group, as bill.py has it. `expires_ms`: when the machines
+    remove themselves."""
 
     topology: str
     show: str
@@ -112,12 +118,16 @@ class Snapshot:
     proof: Proof
     nodes: tuple[Node, ...] = ()
     queues: tuple[Queue, ...] = ()
-    accepted: Mapping[str, int] = field(default_factory=dict)
+    accepted: Mapping[str, int | None] = field(default_factory=dict)
     poll: Poll | None = None
     moments: tuple[MomentState, ...] = ()
     next: Next | None = None
+    verified_ms: int = 0
     health: Mapping[str, str] | None = None
+    price: str = ""  # of an hour
     cost: Mapping[str, str] | None = None
+    capacity: tuple[Mapping[str, Any], ...] = ()
+    expires_ms: int | None = None
     vote_at: str = ""  # where phones vote; empty unless the page is shared
 
     def to_json(self) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class SpoolsReader(Protocol):
 
 class BooksReader(Protocol):
     def read(self) -> Proof: ...
+    def note(self, missing: Mapping[str, int]) -> None: ...
 
 
 class HostsReader(Protocol):
@@ -65,7 +66,9 @@ class Billing:
     show: str
     scale: int
     vote_at: str = ""
+    price: str = ""
     cost: Mapping[str, str] | None = None
+    capacity: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def goal(self) -> int:
@@ -73,28 +76,32 @@ class Billing:
 
 
 class Watch:
-    """`moments` and `verified` are asked at each snapshot for what the page shows of them."""
+    """`moments` and `proved` are asked at each snapshot for what the page shows of them: the buttons, and by node which
+    promises are not kept, with when they were proved (epoch milliseconds)."""
 
     def __init__(
         self,
         billing: Billing,
         readers: Readers,
         moments: Callable[[], Sequence[MomentState]] = tuple,
-        verified: Callable[[], Mapping[str, tuple[str, ...]]] = dict,
+        proved: Callable[[], tuple[Mapping[str, tuple[str, ...]], int]] = lambda: ({}, 0),
         script: Script | None = None,
     ) -> None:
         self.billing, self.readers = billing, readers
-        self.moments, self.verified = moments, verified
+        self.moments, self.proved = moments, proved
         self.script = script or Script()
         self.looks = 0  # how often anything was read: 0 while nobody looks
         self._window = Window()
         self._counted_s = 0.0  # CLOCK_MONOTONIC
         self._counts_trouble = ""
+        self._first: int | None = None  # what had been counted when somebody first looked
+        self._best = 0
         self._poll: Poll | None = None
         self._queues: tuple[Queue, ...] = ()
         self._statuses: Mapping[str, Any] = {}
         self._nodes: tuple[Node, ...] = ()
         self._each: dict[str, Window] = {}  # by a collector's address
+        self._answered: frozenset[str] = frozenset()  # the addresses that said something when last asked
         self._expiry = Expiry(billing.topology)
         self._proof = Proof()
         self._viewers = 0
@@ -134,7 +141,7 @@ class Watch:
         window = self._window
         behind = now - self._counted_s if self._counted_s else 0.0
         waiting = sum(queue.waiting for queue in self._queues if queue.sink == "hbase")
-        verified = self.verified()
+        verified, verified_ms = self.proved()
         return Snapshot(
             topology=self.billing.topology,
             show=self.billing.show,
@@ -143,8 +150,9 @@ class Watch:
             at_ms=time.time_ns() // 1_000_000,
             counter=Counter(
                 last=window.within(now),
+                best=self._best,
                 rate=window.rate(now),
-                total=window.total,
+                total=window.total - (self._first or 0),
                 history=window.history(now),
                 counted=self._counts_trouble or self.readers.counts.counted,
                 behind_s=round(behind, 1) if behind > AFTER_TROUBLE_S + COUNTS_S else 0.0,
@@ -156,16 +164,21 @@ class Watch:
             poll=self._poll,
             moments=tuple(self.moments()),
             next=self.script.next(),
-            health={**health(), **self._expiry.words()},
+            verified_ms=verified_ms,
+            health=health(),
+            price=self.billing.price,
             cost=self.billing.cost,
+            capacity=self.billing.capacity,
+            expires_ms=self._expiry.at_ms(),
             vote_at=self.billing.vote_at,
         )
 
-    def _accepted(self, now: float) -> dict[str, int]:
-        """Collector → updates a second, of those that say so."""
-        each = self._each
-        collectors = [node for node in self._nodes if node.kind == "collector" and node.address in each]
-        return {node.name: each[node.address].rate(now) for node in collectors}
+    def _accepted(self, now: float) -> dict[str, int | None]:
+        """Collector → updates a second; None while it says nothing. None of them where collectors tell no metrics."""
+        each, answered = self._each, self._answered
+        collectors = [node for node in self._nodes if node.kind == "collector" and each]
+        said = {node.name: node.address for node in collectors}
+        return {name: each[address].rate(now) if address in answered else None for name, address in said.items()}
 
     def _loop(self, every_s: float, look: Callable[[], None]) -> None:
         while True:
@@ -183,15 +196,17 @@ class Watch:
         try:
             counted = self.readers.counts.read()
         except PrimetimeError as error:
-            self._counts_trouble = str(error)
+            self._counts_trouble, self._answered = str(error), frozenset()
             self._pause()
             return
         self._counted_s = time.monotonic()
         self._window.add(self._counted_s, counted.total)
+        self._first = counted.total if self._first is None else min(self._first, counted.total)
+        self._best = max(self._best, self._window.within(self._counted_s))
         each = {address: self._each.get(address, Window()) for address in {*self._each, *counted.each}}
         for address, total in counted.each.items():
             each[address].add(self._counted_s, total)
-        self._each = each
+        self._each, self._answered = each, frozenset(counted.each)
         self._poll, self._counts_trouble = counted.poll, ""
 
     def _spool(self) -> None:
@@ -225,13 +240,13 @@ class Expiry:
         self._read_s = -self.READ_S
         self._at_s: float | None = None
 
-    def words(self) -> dict[str, str]:
-        """Nothing when they do not."""
+    def at_ms(self) -> int | None:
+        """Epoch milliseconds; None when they do not."""
         seen, now = _version(expiry.waiting(self._topology).file), time.monotonic()
         if seen != self._seen or (seen and now > self._read_s + self.READ_S):
             self._at_s = expiry.of(self._topology)
             self._seen, self._read_s = seen, now
-        return {} if self._at_s is None else {"removes itself": expiry.words(self._at_s, time.time())}
+        return None if self._at_s is None else round(self._at_s * 1000)
 
 
 def _version(path: Path) -> tuple[int, ...] | None:

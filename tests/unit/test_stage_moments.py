@@ -22,6 +22,7 @@ from tests.waiting import wait_for
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PRIMETIME_HOME", str(tmp_path))
     monkeypatch.setattr(moments, "UNPLUGGED_S", 0.6)
+    monkeypatch.setattr(moments, "DEAD_S", 0.1)
     return tmp_path
 
 
@@ -97,6 +98,16 @@ def test_a_killed_collector_is_started_and_waited_for(director: Director) -> Non
     director.begin("kill")
     assert ended(director, "kill").state == "done"
     assert did(director) == ["kill collector-1", "start collector-1"]
+    assert "was dead for 0.1 s" in state(director, "kill").line
+
+
+def test_a_killed_collector_stays_dead_until_it_was_seen(director: Director, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments, "DEAD_S", 600)
+    director.begin("kill")
+    wait_for(lambda: "is dead for 600 s" in state(director, "kill").line, "it is dead")
+    assert did(director) == ["kill collector-1"]
+    director.end()
+    assert did(director) == ["kill collector-1", "start collector-1"]
 
 
 def test_an_unplugged_store_is_plugged_in_and_waited_for(director: Director, told: Told) -> None:
@@ -160,7 +171,7 @@ def test_a_collector_is_added_takes_its_part_and_goes_when_the_stage_ends(direct
     assert (added.state, did(director)) == ("done", ["add collector-2", "burst 2000"])
     assert "converged in 31.5 s" in added.line
     assert "It took 700 of 2,000 updates." in added.line
-    assert director.verified["collector-2"] == ()
+    assert director.kept.proved[0]["collector-2"] == ()
     assert json.loads((home / "stage" / "a-test.json").read_text())["broken"] == [["remove", "collector-2"]]
     with pytest.raises(PrimetimeError, match="collector-2 was added already: R removes it"):
         director.begin("add")
@@ -289,11 +300,41 @@ def test_what_is_not_kept_is_told_by_node(director: Director) -> None:
     director.begin("verify")
     failed = ended(director, "verify")
     assert (failed.state, failed.line) == ("failed", "5 promises looked at, 1 not kept.")
-    assert director.verified == {"collector-1": (), "store-1": (), "redis-1": ("redis: it is running",)}
+    assert director.kept.proved[0] == {"collector-1": (), "store-1": (), "redis-1": ("redis: it is running",)}
+
+
+def test_a_reset_takes_the_further_collector_with_it_and_what_was_proved(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.extra = "collector-2"
+    director.kept.add(("remove", "collector-2"))
+    director.kept.prove({"collector-1": ()}, 1)
+    director.begin("reset")
+    done = ended(director, "reset")
+    assert (done.state, did(director)) == ("done", ["reset"])
+    assert done.line.startswith("Back in the seeded state after 0.")
+    assert done.line.endswith(" s: 20,013 updates, sha256 b53e54629afc…")
+    assert director.kept.broken == []
+    assert director.kept.proved == ({}, 0)
+
+
+def test_a_reset_beside_which_somebody_sent_is_a_failure(director: Director) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.beside = {"events of other shows": 1_200}
+    director.begin("reset")
+    failed = ended(director, "reset")
+    assert (failed.state, "1,200 events of other shows" in failed.line) == ("failed", True)
+
+
+def test_what_was_proved_is_known_to_the_next_stage_of_one_that_was_killed(director: Director) -> None:
+    director.begin("verify")
+    ended(director, "verify")
+    assert Kept("a-test").proved == director.kept.proved
+    assert Kept.proved_of("a-test")[0] == {"collector-1": (), "store-1": (), "redis-1": ()}
+    assert Kept.proved_of("another") == ({}, 0)
 
 
 def test_keys_of_moments_are_their_own() -> None:
-    keys = [moment.key for moment in moments.MOMENTS]
+    keys = [moment.key for moment in moments.MOMENTS if moment.key]
     assert len({*keys, *"dfqstw"}) == len(keys) + 6
 
 

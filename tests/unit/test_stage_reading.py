@@ -10,7 +10,7 @@ import pytest
 
 from primetime import attendants, expiry
 from primetime.stage.accepted import EVENTS, Growing
-from primetime.stage.cluster import Polls, places, queues
+from primetime.stage.cluster import Compared, Polls, places, queues
 from primetime.stage.hands import figures_of, grouped
 from primetime.stage.moments import told
 from primetime.stage.snapshot import Poll, Queue
@@ -110,9 +110,20 @@ def test_the_expiry_is_read_when_its_file_changes(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(attendants, "RUN", tmp_path)
     monkeypatch.setattr(expiry, "of", lambda name: reads.append(name) or real(name))
     found = Expiry("a-test")
-    assert (found.words(), reads) == ({}, [])
-    for minutes in (10, 30):
-        with expiry.waiting("a-test").attending("expires", at_s=time.time() + minutes * 60):
-            assert [found.words() for _ in range(3)] == [{"removes itself": f"in {minutes} min"}] * 3
-    assert found.words() == {}
+    assert (found.at_ms(), reads) == (None, [])
+    for at_s in (1_796_000_010.5, 1_796_000_030.0):
+        with expiry.waiting("a-test").attending("expires", at_s=at_s):
+            assert [found.at_ms() for _ in range(3)] == [at_s * 1000] * 3
+    assert found.at_ms() is None
     assert len(reads) == 3  # two of them, and the end
+
+
+def test_what_a_count_found_is_newer_than_a_certificate_until_the_next_one() -> None:
+    compared = Compared()
+    run = {"run": "01M8MWF18M61V7J50Q", "missing": 3, "changed": 1_700_000_000 * 10**9}
+    assert compared.last(run)[0] == 3
+    compared.note({"01M8MWF18M61V7J50Q": 0})
+    missing, at_ms = compared.last(run)
+    assert (missing, at_ms > time.time() * 1000 - 60_000) == (0, True)
+    later = {**run, "changed": int((time.time() + 60) * 10**9)}
+    assert compared.last(later)[0] == 3

@@ -81,9 +81,9 @@ def test_a_local_cluster_is_billed_as_the_one_that_it_stands_for() -> None:
 
 def test_the_drawer_tells_each_cue_s_time() -> None:
     page = resources.files("primetime.stage").joinpath("page", "stage.html").read_text()
-    told = re.findall(r'<li><b>([^<]+?)\.?</b> <span class="soft">(\d+):(\d\d)</span>', page)
-    assert [(name, 60 * int(minutes) + int(seconds)) for name, minutes, seconds in told] == [
-        (cue.name, cue.after_s) for cue in CUES
+    told = re.findall(r'<li data-cue="(.)"><span class="when"><time>(\d+):(\d\d)</time>.*?<b>([^<]+?)\.?</b>', page)
+    assert [(key, 60 * int(minutes) + int(seconds), name) for key, minutes, seconds, name in told] == [
+        (cue.key, cue.after_s, cue.name) for cue in CUES
     ]
 
 

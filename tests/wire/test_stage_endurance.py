@@ -117,7 +117,7 @@ def test_neither_the_stage_nor_its_page_grows_and_no_update_is_dropped(tmp_path:
             heard = browser.execute_script("return window.heard")
         print(report(looks, heard, told.total))
         print(f"the session so far, as a page: {len(running.ask('GET', '/session.html')[1]) / (1 << 20):.1f} MiB")
-        shown = f"{told.total:,} ever"
+        shown = f"{told.total:,} since first opened"
         wait_for(lambda: shown in text(browser, "counted"), f"the page has all of them: {shown}")
         assert browser.execute_script("return window.heard.last") == told.total
     assert heard["snapshots"] > 0.8 * MINUTES * 60 / TICK_S

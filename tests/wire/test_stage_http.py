@@ -73,7 +73,7 @@ def test_a_button_begins_its_moment_and_says_when_it_cannot(running: Running) ->
     running.hands.hold.set()
     assert running.ask("POST", "/moments/burst")[0] == 202
     status, text = running.ask("POST", "/moments/burst")
-    assert (status, json.loads(text)["refused"]) == (409, "Kick-off: not now: it is running")
+    assert (status, json.loads(text)["refused"]) == (409, "Kick-off burst: not now: it is running")
     assert running.ask("POST", "/moments/nonsense")[0] == 409
     running.hands.hold.clear()
     wait_for(lambda: running.snapshot()["moments"][0]["state"] == "done", "the burst ends")
@@ -154,6 +154,38 @@ def test_the_script_counts_down_for_every_browser_until_it_is_ended(running: Run
     assert running.snapshot()["next"]["name"] == "The question is asked [B]"
     assert json.loads(running.ask("POST", "/script")[1]) == {"runs": False}
     assert running.snapshot()["next"] is None
+
+
+def test_the_machines_stay_for_another_hour_when_asked_to(running: Running) -> None:
+    assert json.loads(running.ask("POST", "/expiry")[1]) == {"more_s": 3600}
+    assert running.hands.did == ["stay 3600"]
+    running.hands.expires = False
+    assert running.ask("POST", "/expiry")[0] == 409
+    assert running.ask("POST", "/expiry", authorization="Bearer guessed")[0] == 401
+    assert running.ask("POST", "/expiry", origin="http://attacker.example")[0] == 403
+    assert running.hands.did == ["stay 3600"] * 2
+
+
+def test_what_came_before_anybody_looked_is_not_counted_and_the_best_five_seconds_stay(running: Running) -> None:
+    running.told.total = 500_000
+
+    def counts(last: int) -> bool:
+        counter = running.snapshot()["counter"]
+        return (counter["last"], counter["best"], counter["total"]) == (last, 30_000, 30_000)
+
+    with stream(running):
+        wait_for(lambda: running.watch.looks > 3, "it is read")
+        running.told.total += 30_000
+        wait_for(lambda: counts(last=30_000), "what came is counted", 4)
+        wait_for(lambda: counts(last=0), "the best five seconds stay", 20)
+
+
+def test_a_collector_that_says_nothing_is_told_from_one_that_accepts_nothing(running: Running) -> None:
+    running.told.each = {"10.0.0.2": 7}
+    with stream(running):
+        wait_for(lambda: running.snapshot()["accepted"] == {"collector-1": 0}, "it accepts nothing", 20)
+        running.told.each = {}
+        wait_for(lambda: running.snapshot()["accepted"] == {"collector-1": None}, "it says nothing", 20)
 
 
 def test_a_session_is_saved_with_the_token_only_and_without_it_nothing_is_told(running: Running) -> None:

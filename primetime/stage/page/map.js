@@ -48,6 +48,7 @@ export class PathMap {
     const what = NAMES[node.kind]
     const title = element("b", "", what ?? node.name)
     if (what && node.kind !== "shipper" && node.name !== what) title.append(element("small", "", ` ${node.name}`))
+    if (node.kind === "other") title.append(element("small", "soft", ` ${roleOf(node)}`))
     const host = element("button", "host", title, element("span", "state", element("span", "", ""), element("span", "word", ""), element("span", "mark", "")),
       element("span", "more load", ""), element("span", "more checks soft", ""), element("i", "queue"))
     host.type = "button"
@@ -69,8 +70,9 @@ export class PathMap {
     const failing = node.kind === "shipper" || mine.every((queue) => queue.failing) ? mine.find((queue) => queue.failing) : undefined
     const load = host.querySelector(".load")
     const away = AWAY[node.state]
-    load.classList.toggle("why", Boolean(failing || away))
-    load.textContent = away ?? doing(node, mine, failing, snapshot.accepted?.[node.name])
+    const accepted = snapshot.accepted?.[node.name]
+    load.classList.toggle("why", Boolean(failing || away || (node.kind === "collector" && accepted === null)))
+    load.textContent = away ?? doing(node, mine, failing, accepted)
     load.title = failing ? failing.failing : ""
     host.querySelector(".checks").textContent = checks(node)
     const waiting = node.kind === "shipper" ? Math.max(0, ...mine.map((queue) => queue.waiting)) : 0
@@ -110,10 +112,10 @@ function ratesOf(snapshot) {
   const collectors = snapshot.nodes.filter((node) => node.kind === "collector")
   const said = snapshot.accepted ?? {} // a session that an earlier version saved has none
   const told = collectors.every((node) => node.name in said)
-  const all = told ? Object.values(said).reduce((total, rate) => total + rate, 0) : snapshot.counter.rate
+  const all = told ? Object.values(said).reduce((total, rate) => total + (rate ?? 0), 0) : snapshot.counter.rate
   return {
     all,
-    accepted: (name) => (told ? said[name] : all / collectors.length),
+    accepted: (name) => (told ? said[name] ?? 0 : all / collectors.length),
     shipped: (name, sink) => sum(snapshot.queues.filter((queue) => queue.sink === sink && queue.node === name), "rate"),
   }
 }
@@ -129,7 +131,7 @@ function links(count, rates) {
 
 function doing(node, queues, failing, accepted) {
   if (node.kind === "shipper") return waits(queues, failing)
-  if (node.kind === "collector") return accepted === undefined ? "" : `${per(accepted)} accepted`
+  if (node.kind === "collector") return accepted === undefined ? "" : accepted === null ? "says nothing" : `${per(accepted)} accepted`
   if (!STORES.includes(node.kind)) return ""
   return failing ? "out of reach" : `${per(sum(queues, "rate"))} ${node.kind === "redis" ? "counted" : "stored"}`
 }
@@ -154,6 +156,9 @@ function mark(node) {
   const found = broken(node)
   return !found ? "" : found.length ? ` ✕${found.length}` : " ✓"
 }
+
+// What a host does that no update passes: its roles, without those that every host has.
+const roleOf = (node) => node.groups.filter((group) => !group.includes("_") && group !== "base").join(", ")
 
 function column(hosts) {
   const how = hosts.length >= MANY ? "column some many" : hosts.length >= SOME ? "column some" : "column"

@@ -22,6 +22,8 @@ let recording = null // while one is played: { wholes, place, playing, fromMs, b
 let heardMs = performance.now()
 let skewMs = 0 // the stage's clock less this browser's
 let refusal = { line: "", atMs: 0 }
+const ASK_AGAIN_MS = 4000 // within it Reset is pressed a second time
+let resetAskedMs = -ASK_AGAIN_MS
 
 // -- what comes in
 
@@ -67,9 +69,15 @@ function show(now) {
   text("goal", `of ${number.format(now.goal)}`)
   text("scale", now.scale === 1 ? "· full scale" : `· scale 1:${now.scale}`)
   const behind = now.counter.behind_s ? ` · ${now.counter.behind_s.toFixed(0)} s ago` : ""
-  text("counted", `${number.format(now.counter.total)} ever, ${now.counter.counted}${behind}`)
-  const part = Math.min(100, (100 * now.counter.last) / now.goal)
+  text("since", `${number.format(now.counter.total)} since first opened · ${now.counter.counted}${behind}`)
+  const percent = (updates) => Math.min(100, (100 * updates) / now.goal)
+  const part = percent(now.counter.last)
   $("fill").style.width = `${part}%`
+  const best = now.counter.best ?? 0 // a session that an earlier version saved has none
+  const burst = best >= now.goal / 100
+  text("best", burst ? `best ${number.format(best)} ·` : "")
+  $("best-mark").hidden = !burst
+  $("best-mark").style.left = `max(0px, ${percent(best)}% - 3px)`
   $("fill").parentElement.setAttribute("aria-valuenow", part.toFixed(0))
   document.body.classList.toggle("reached", now.counter.last >= now.goal)
   curve(now.counter.history, now.goal / 5)
@@ -78,7 +86,7 @@ function show(now) {
   proof(now)
   moments(now.moments)
   share(now.vote_at)
-  pairs($("cost"), Object.entries(now.cost ?? {}))
+  money(now)
   pairs($("health"), Object.entries(now.health ?? {}))
   clock()
 }
@@ -113,31 +121,49 @@ function curve(history, most) {
   const top = Math.max(most, ...history)
   const points = history.map((rate, place) => `${((120 * place) / (history.length - 1)).toFixed(1)} ${(30 - (29 * rate) / top).toFixed(2)}`)
   $("curve").setAttribute("d", `M0 30L${points.join("L")}L120 30Z`)
+  $("aim").setAttribute("d", `M0 ${(30 - (29 * most) / top).toFixed(2)}H120`)
+  text("curve-says", `a second, in the last minute; dashes: ${number.format(most)}`)
 }
 
 function poll(now) {
-  text("poll-name", now ? `Poll ${now.name}` : "No votes yet")
   const choices = now?.choices ?? []
   const votes = choices.reduce((sum, [, users]) => sum + users, 0)
+  const title = now ? `${pollName(now)} · ${number.format(votes)}` : "No votes yet"
+  if ($("poll-name").textContent !== title) $("poll-name").replaceChildren(...titled(title))
   const most = Math.max(0, ...choices.map(([, users]) => users))
   const list = $("choices")
   while (list.children.length > choices.length) list.lastChild.remove()
   choices.forEach(([choice, users], place) => {
-    const item = list.children[place] ?? list.appendChild(element("li", "", element("span", "choice"), element("span", "bar", element("i", "")), element("span", "users")))
+    const item = list.children[place] ?? list.appendChild(element("li", "", element("span", "choice"), element("span", "bar", element("i", "")), element("span", "part"), element("span", "users soft")))
     item.classList.toggle("leads", users === most && most > 0)
     item.querySelector(".choice").textContent = choice.toUpperCase()
     item.querySelector(".bar i").style.width = `${votes ? (100 * users) / votes : 0}%`
+    item.querySelector(".part").textContent = `${votes ? Math.round((100 * users) / votes) : 0} %`
     item.querySelector(".users").textContent = number.format(users)
   })
+}
+
+// Its name for people; a poll of another show than the page's says so.
+function pollName({ name, show }) {
+  const [, hours, minutes] = name.match(/^vote-(\d\d)(\d\d)\d\d$/) ?? []
+  const said = name === "room" ? "The room votes" : hours ? `The vote at ${hours}:${minutes}` : `Poll ${name}`
+  return show && show !== snapshot.show ? `${said} of ${show}` : said
+}
+
+function titled(words) {
+  const [title, votes] = words.split(" · ")
+  return votes ? [title, element("small", "soft", ` ${votes} votes`)] : [title]
 }
 
 function proof(now) {
   const { proof } = now
   const known = proof.at_ms > 0
-  for (const name of ["sent", "stored", "duplicates", "waiting", "dead", "missing"]) text(name, known || name === "waiting" ? number.format(proof[name]) : "–")
+  for (const name of ["sent", "stored", "duplicates", "waiting", "dead"]) text(name, known || name === "waiting" ? number.format(proof[name]) : "–")
+  const compared = proof.checked_ms > 0 || proof.missing > 0
+  text("missing", known && compared ? number.format(proof.missing) : "–")
   const wrong = proof.missing > 0 || proof.problems.length > 0
   document.querySelector(".proof").classList.toggle("wrong", wrong)
-  const fine = proof.comparing ? "… comparing" : proof.waiting ? "✓ none so far" : "✓ nothing is missing"
+  const fine = proof.comparing ? "… comparing" : !compared ? "not compared yet" : proof.waiting ? "✓ none so far" : "✓ nothing is missing"
   text("mark", !known ? "" : wrong ? `✕ ${proof.problems[0] ?? "acknowledged, not stored"}` : fine)
 }
 
@@ -149,13 +175,32 @@ function share(address) {
   for (const place of document.querySelectorAll(".vote-at")) place.textContent = address.slice("http:".length + 2)
 }
 
-function moments(now) {
+// What it costs, and when it goes: half a line on the page, all of it in the drawer.
+function money({ price, cost, capacity, nodes }) {
+  text("price", price ?? "")
+  pairs($("cost"), Object.entries(cost ?? {}))
+  const rows = (capacity ?? []).map(({ name, least, most, size, hour }) => {
+    const here = new Set(nodes.filter((node) => node.name.startsWith(`${name}-`)).map((node) => node.name)).size
+    return [name, here || "–", least === most ? least : `${least} to ${most}`, size, hour === null ? "unknown" : hour.toFixed(3)]
+  })
+  const table = $("capacity")
+  const words = JSON.stringify(rows)
+  table.hidden = !rows.length
+  if (table.dataset.words === words) return
+  table.dataset.words = words
+  table.tBodies[0].replaceChildren(...rows.map((row) => element("tr", "", ...row.map((cell, place) => element("td", [1, 2, 4].includes(place) ? "n" : "", String(cell))))))
+}
+
+function moments(all) {
+  const reset = all.find((moment) => moment.id === "reset")
+  resettable(reset)
+  const now = all.filter((moment) => moment.key)
   const place = $("buttons")
   const ids = now.map((moment) => moment.id).join()
   if (place.dataset.ids !== ids) {
     place.dataset.ids = ids
     place.replaceChildren(...now.map((moment) => {
-      const button = element("button", "", element("kbd", "", moment.key.toUpperCase()), name(moment.name), element("span", "how", ""))
+      const button = element("button", "", element("span", "sign", element("kbd", "", moment.key.toUpperCase()), element("span", "how", "")), name(moment.name))
       button.type = "button"
       button.dataset.moment = moment.id
       button.addEventListener("click", () => begin(moment.id))
@@ -170,9 +215,33 @@ function moments(now) {
     button.title = moment.refused || moment.line
     button.querySelector(".how").textContent = signs[moment.state]
   })
-  const latest = now.filter((moment) => moment.state !== "ready").sort((a, b) => (b.state === "running") - (a.state === "running") || b.since_ms - a.since_ms)[0]
-  const line = refusal.line && performance.now() < refusal.atMs + 4000 ? refusal.line : latest ? latest.line : "Nothing was asked for yet."
-  text("told", line)
+  tell(all, signs)
+}
+
+// What was asked for last, and what ran beside it: a fault's line stays beside its burst's.
+function tell(all, signs) {
+  const refused = refusal.line && performance.now() < refusal.atMs + 4000
+  const begun = all.filter((moment) => moment.state !== "ready")
+  const ends = (moment) => (moment.state === "running" ? Infinity : moment.since_ms)
+  const latest = begun.reduce((a, b) => (ends(b) > ends(a) || (ends(b) === ends(a) && b.began_ms > a.began_ms) ? b : a), begun[0])
+  const beside = begun.filter((moment) => moment !== latest && ends(moment) >= latest.began_ms).sort((a, b) => b.began_ms - a.began_ms)[0]
+  const lines = refused ? [["", refusal.line]] : !latest ? [["", READY]] : [beside, latest].filter(Boolean).sort((a, b) => a.began_ms - b.began_ms).map((moment) => [moment.key.toUpperCase() || moment.name, `${moment.line} ${signs[moment.state]}`])
+  const words = JSON.stringify(lines)
+  if ($("told").dataset.words === words) return
+  $("told").dataset.words = words
+  $("told").replaceChildren(...lines.map(([key, line]) => element("p", "", ...(key ? [element("kbd", "", key), " "] : []), line)))
+}
+
+const READY = "Nothing was asked for yet: B asks everybody at once."
+
+// The reset is in the drawer, and wants to be pressed twice: what the last show has left goes.
+function resettable(moment) {
+  if (!moment) return
+  const asked = performance.now() < resetAskedMs + ASK_AGAIN_MS
+  const first = $("reset-says").dataset.first ??= $("reset-says").textContent
+  $("reset").setAttribute("aria-disabled", String(Boolean(moment.refused)))
+  text("reset", asked ? "Press again to reset" : "Reset")
+  text("reset-says", moment.state !== "ready" ? moment.line : moment.refused ? `Not now: ${moment.refused}.` : first)
 }
 
 // Its first word, which is read from the back of the room, and the rest below it.
@@ -192,14 +261,24 @@ function clock() {
   const { proof, next } = snapshot
   const words = []
   if (proof.at_ms) words.push(`ledger read ${ago(nowMs - proof.at_ms)}`)
-  words.push(proof.checked_ms ? `ids compared one by one ${ago(nowMs - proof.checked_ms)}` : "no rehearsal of this cluster has been compared yet")
+  words.push(proof.checked_ms ? `ids compared one by one ${ago(nowMs - proof.checked_ms)}` : "no id compared yet")
   if (proof.trouble) words.push(`now: ${proof.trouble}`)
+  if (snapshot.verified_ms && !recording) words.push(`promises proved ${ago(nowMs - snapshot.verified_ms)}`)
   text("age", words.join(" · "))
-  $("next").hidden = !next || next.at_ms < nowMs
-  if (next) {
-    text("next-name", next.name)
-    text("next-in", countdown(next.at_ms - nowMs))
-  }
+  const comes = next && next.at_ms >= nowMs
+  $("next").classList.toggle("soft", !comes)
+  text("next-name", comes ? next.name : recording ? "" : "S begins the script")
+  text("next-in", comes ? countdown(next.at_ms - nowMs) : "")
+  const cue = comes ? next.name.match(/\[(.)\]$/)?.[1].toLowerCase() : ""
+  for (const item of document.querySelectorAll("[data-cue]")) item.toggleAttribute("data-next", item.dataset.cue === cue)
+  leaves(snapshot.expires_ms, nowMs)
+}
+
+function leaves(atMs, nowMs) {
+  const left = atMs ? countdown(atMs - nowMs) : ""
+  text("expiry", atMs ? `removes itself in ${left}` : "")
+  $("stay").hidden = !atMs
+  text("stay-says", atMs ? `Its machines remove themselves in ${left}.` : "Its machines stay until bin/primetime down; demo --expires 2h would have them remove themselves.")
 }
 
 function ago(ms) {
@@ -327,7 +406,23 @@ async function begin(id) {
 
 function refuse(line) {
   refusal = { line, atMs: performance.now() }
-  text("told", line)
+  if (snapshot) moments(snapshot.moments)
+}
+
+function reset() {
+  const again = performance.now() < resetAskedMs + ASK_AGAIN_MS
+  resetAskedMs = again ? -ASK_AGAIN_MS : performance.now()
+  if (again) begin("reset")
+  if (snapshot) moments(snapshot.moments)
+}
+
+async function stay() {
+  try {
+    const answer = await ask("/expiry", "POST")
+    if (!answer.ok) refuse((await answer.json()).refused)
+  } catch {
+    refuse("The stage does not answer.")
+  }
 }
 
 async function openNode(name) {
@@ -346,7 +441,7 @@ async function openNode(name) {
   if (found.trouble) body.push(element("p", "", found.trouble))
   if (found.groups) body.push(element("p", "soft", found.groups.join(" · ")))
   const verified = found.verified
-  section("Checks", ...(verified == null ? [element("p", "", "Not proved since this page's stage began: press P.")] : verified.length ? verified.map((broken) => element("p", "", `✕ ${broken}`)) : [element("p", "", "✓ every promise kept")]))
+  section("Checks", ...(verified == null ? [element("p", "", "Not proved since this page's stage began: press P.")] : verified.length ? verified.map((broken) => element("p", "", `✕ ${broken}`)) : [element("p", "", `✓ every promise kept, proved ${ago(Date.now() + skewMs - found.verified_ms)}`)]))
   if (found.services) section("Services", list(found.services.map(([unit, state]) => [unit, state === "running" ? "● running" : state])))
   if (found.shipper?.sinks) section("Shipper", list(Object.entries(found.shipper.sinks).flatMap(([sink, said]) => [[`${sink}: waiting`, number.format(said.lag_events ?? 0)], [`${sink}: shipped`, number.format(said.events ?? 0)], ...(said.last_error ? [[`${sink}: last error`, said.last_error]] : [])])))
   if (found.figures) section("Figures", list(found.figures))
@@ -391,6 +486,8 @@ document.addEventListener("keydown", (event) => {
 $("open-drawer").addEventListener("click", KEYS.d)
 $("scan").addEventListener("click", KEYS.q)
 $("turn").addEventListener("click", KEYS.s)
+$("reset").addEventListener("click", reset)
+$("stay").addEventListener("click", stay)
 $("save").addEventListener("click", KEYS.w)
 $("play").addEventListener("click", () => pause(recording.playing))
 $("place").addEventListener("input", () => seek(Number($("place").value)))
