@@ -68,6 +68,11 @@ module Primetime
       host(1)
     end
 
+    # The key that bin/primetime opens the topology's machines with.
+    def key
+      File.join(STATE, @name, "ssh", "id_ed25519")
+    end
+
     # The bridge that bin/primetime makes for a topology of containers.
     def bridge
       "pt-#{Digest::SHA256.hexdigest(@name)[0, 8]}"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from primetime.drivers.nspawn import ssh
 from primetime.drivers.vagrant import containers
+from primetime.drivers.vagrant.boxes import first_key
 from primetime.drivers.vagrant.commands import vagrant
 from primetime.drivers.vagrant.project import Project
 from primetime.drivers.vagrant.rows import by_target
@@ -31,6 +32,14 @@ touch /root/.ssh/authorized_keys
 chmod 600 /root/.ssh/authorized_keys
 grep -qxF "$0" /root/.ssh/authorized_keys || echo "$0" >> /root/.ssh/authorized_keys
 cut -d " " -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub
+"""
+# $1 the key that everybody's vagrant comes into new machines with: not needed beside ours (vagrant/lxc-template).
+_CLOSE = """
+theirs=/home/vagrant/.ssh/authorized_keys
+if grep -qxF "$1" $theirs && grep -qxF "$0" $theirs; then
+    rest=$(grep -vxF "$1" $theirs)
+    echo "$rest" > $theirs
+fi
 """
 
 
@@ -63,8 +72,8 @@ def _known(file: Path) -> dict[str, str]:
 
 def _through_lxc(project: Project, machines: list[str], public: str) -> dict[str, str]:
     """Machine → host key, once containers have our public one: without vagrant, which takes seconds to say its way."""
-    ids = project.ids()
-    return {name: _host_key(name, containers.run(ids[name], _ADMIT, public)) for name in machines}
+    ids, first = project.ids(), first_key().read_text().strip()
+    return {name: _host_key(name, containers.run(ids[name], _ADMIT + _CLOSE, public, first)) for name in machines}
 
 
 def _through_ssh(project: Project, machines: list[str], public: str) -> dict[str, str]:
