@@ -102,9 +102,14 @@ def tried(host: Any, node: Any, unit: str, ssh_port: int) -> Found:
 
 def process(host: Any, unit: str) -> dict[str, str] | None:
     """The state of a unit's main process; None of a unit that has none because it has done its work."""
-    said = once(host, f"process of {unit}", lambda: host.check_output(_PROCESS, unit))
+    said = str(once(host, f"process of {unit}", lambda: host.check_output(_PROCESS, unit)))
     status, _, mounts = said.partition("\n\n")
     return _state(status, mounts) if said else None
+
+
+def lines(host: Any, unit: str) -> list[str]:
+    """A unit's file, and what is laid over it."""
+    return str(once(host, f"lines of {unit}", lambda: host.check_output("systemctl cat %s", unit))).splitlines()
 
 
 def fenced(host: Any, unit: str) -> bool:
@@ -124,8 +129,7 @@ def others_data(host: Any, unit: str) -> list[str]:
 
 
 def _properties(host: Any, unit: str) -> list[str]:
-    lines = once(host, f"lines of {unit}", lambda: host.check_output("systemctl cat %s", unit)).splitlines()
-    return [f"-p{line}" for line in lines if line.startswith(SANDBOX) and not line.startswith(NOT_SANDBOX)]
+    return [f"-p{line}" for line in lines(host, unit) if line.startswith(SANDBOX) and not line.startswith(NOT_SANDBOX)]
 
 
 def _state(status: str, mounts: str) -> dict[str, str]:
