@@ -55,7 +55,7 @@ PANELS = (
         (("{sink}", "max by (sink) (primetime_shipper_lag_seconds)"),),
     ),
     Panel(
-        "Waiting on the collectors' disks",
+        "Spools on the collectors' disks, with what is reserved",
         "MB",
         (("{node}", "sum by (node) (primetime_collector_spool_bytes) / 1e6"),),
     ),

@@ -107,7 +107,7 @@ def test_lines_are_what_was_told(evening: Evening) -> None:
     assert named["Updates a second, in the fastest scrape", "accepted"] == "200 k"  # all within one scrape
     assert named["Updates a second, in the fastest scrape", "stored in HBase"] == "20 k"
     assert named["Behind: age of the oldest update that is still to come", "hbase"] == "50"
-    assert named["Waiting on the collectors' disks", "collector-1"] == "95"
+    assert named["Spools on the collectors' disks, with what is reserved", "collector-1"] == "95"
     assert ("Updates a second, in the fastest scrape", "counted in Redis") not in named
 
 
