@@ -42,6 +42,7 @@ class Told:
     nodes: list[Node] = field(default_factory=lambda: list(NODES))
     silent: str = ""  # a collector whose shipper says nothing
     each: dict[str, int] = field(default_factory=dict)
+    refusing: list[str] = field(default_factory=list)
     at_ms: int = 0
 
     def readers(self) -> Readers:
@@ -53,7 +54,7 @@ class Told:
         )
 
     def counts(self) -> Counted:
-        return Counted(self.total, self.poll, dict(self.each))
+        return Counted(self.total, self.poll, dict(self.each), frozenset(self.refusing))
 
     def spools(self) -> dict[str, dict[str, Any] | None]:
         self.at_ms += 1000

@@ -9,14 +9,23 @@ import http.client
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from primetime.errors import UsageError
 from primetime.inventory import Inventory
 from primetime.stage.cluster import PATIENCE_S, Counted, Counts, StageTrouble
 
 EVENTS = re.compile(r"^primetime_collector_events_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+READY = re.compile(r"^primetime_collector_ready(?:\{[^}]*\})? ([01])$", re.MULTILINE)
 ENDPOINT = "metrics"
 MOST_AT_ONCE = 16
+
+
+class Said(NamedTuple):
+    """What a collector says of itself: how many events it has accepted, and whether it takes more."""
+
+    events: int
+    takes: bool
 
 
 class Accepted:
@@ -40,16 +49,18 @@ class Accepted:
         asked = self._where
         if not asked:
             return self._counts.read()
-        said = {where: events for where, events in zip(asked, self._pool.map(events_of, asked), strict=True)}
-        known = {f"{host}:{port}": events for (host, port), events in said.items() if events is not None}
+        answers = zip(asked, self._pool.map(said_by, asked), strict=True)
+        said = {where: answer for where, answer in answers if answer}
+        known = {f"{host}:{port}": answer.events for (host, port), answer in said.items()}
         if not known:
             raise StageTrouble("no collector tells its metrics")
         try:
             poll = self._counts.read().poll
         except StageTrouble:
             poll = None
-        each = {host: events for (host, _), events in said.items() if events is not None}
-        return Counted(self._sum.add(known), poll, each)
+        each = {host: answer.events for (host, _), answer in said.items()}
+        refusing = frozenset(host for (host, _), answer in said.items() if not answer.takes)
+        return Counted(self._sum.add(known), poll, each, refusing)
 
 
 class Growing:
@@ -67,8 +78,8 @@ class Growing:
         return self.total
 
 
-def events_of(where: tuple[str, int]) -> int | None:
-    """How many events a collector says it has accepted; None while it does not answer."""
+def said_by(where: tuple[str, int]) -> Said | None:
+    """What a collector says of itself; None while it does not answer."""
     connection = http.client.HTTPConnection(*where, timeout=PATIENCE_S)
     try:
         connection.request("GET", "/metrics")
@@ -78,5 +89,10 @@ def events_of(where: tuple[str, int]) -> int | None:
         return None
     finally:
         connection.close()
-    found = EVENTS.findall(text) if answer.status == 200 else []
-    return sum(int(float(value)) for value in found) if found else None
+    return read(text) if answer.status == 200 else None
+
+
+def read(metrics: str) -> Said | None:
+    """Out of a collector's metrics; None when they are not a collector's."""
+    events = EVENTS.findall(metrics)
+    return Said(sum(int(float(value)) for value in events), "0" not in READY.findall(metrics)) if events else None

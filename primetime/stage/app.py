@@ -51,7 +51,7 @@ class Stage:
         self.ends = asyncio.Event()
         self.recording = Recording()
         self._latest: tuple[float, bytes] = (-1.0, b"")
-        director.snapshot, director.looking = watch.snapshot, watch.looking
+        director.snapshot, director.looking, director.begin_anew = watch.snapshot, watch.looking, watch.begin_anew
 
     def app(self, hosts: Collection[str], token: str) -> ASGIApp:
         """The application. What carries nothing is open: the page itself, which knows nothing without the token."""

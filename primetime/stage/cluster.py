@@ -50,11 +50,12 @@ class StageTrouble(PrimetimeError):
 @dataclass(frozen=True)
 class Counted:
     """Every update that was ever counted, and the poll that people look at. `each`: address → what a collector there
-    says it has accepted; empty where collectors tell no metrics."""
+    says it has accepted; empty where collectors tell no metrics. `refusing`: those of them that take nothing now."""
 
     total: int
     poll: Poll | None = None
     each: Mapping[str, int] = field(default_factory=dict)
+    refusing: frozenset[str] = frozenset()
 
 
 class Counts:

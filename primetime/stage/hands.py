@@ -29,7 +29,7 @@ from primetime.live_counts import client_of
 from primetime.paths import REPO
 from primetime.providers import driver_for, provider_of
 from primetime.settings import from_data
-from primetime.stage.accepted import events_of
+from primetime.stage.accepted import said_by
 from primetime.stage.disk import SpoolDisk, image_of
 from primetime.topology import Topology, load
 from roles.collector.settings import Collector
@@ -192,7 +192,8 @@ class Hands:
         """How many events a collector has accepted, by its own word; 0 when it does not say."""
         address = self.inventory.located[node].address
         where = [each for each in self.inventory.every_endpoint("collector", "metrics") if each[0] == address]
-        return (events_of(where[0]) if where else None) or 0
+        said = said_by(where[0]) if where else None
+        return said.events if said else 0
 
     def fill(self, node: str) -> Callable[[], None]:
         """Put a collector's spool onto a small disk of its own; what is returned fills that."""

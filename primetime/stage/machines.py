@@ -81,7 +81,7 @@ def reset(act: Act) -> str:
     report = act.hands.reset(act.say)
     if node:
         act.mended("remove", node)
-    act.forget_proofs()
+    act.begin_anew()
     seeded = report["seeded"]
     state = f": {seeded['updates']:,} updates, sha256 {seeded['sha256'][:12]}…" if seeded else ""
     line = f"Back in the seeded state after {time.monotonic() - began:.1f} s{state}"

@@ -26,6 +26,7 @@ LOOK_AGAIN_S = 0.1
 BURST_S = 5.0
 VOTES, VOTE_S = 2_000, 10.0
 COUNTED_S = 30.0
+SENDING, BEGINS_S = ("burst", "vote"), 15.0  # what a command takes to send its first update on a busy machine
 
 Say = Callable[[str], None]
 
@@ -144,9 +145,16 @@ class Act:
         proved, at_ms = kept.proved
         kept.prove({**proved, node: ()}, at_ms)
 
-    def forget_proofs(self) -> None:
-        """What was proved is of machines that are others now."""
-        self._director.kept.prove({}, 0)
+    def begin_anew(self) -> None:
+        """What was proved, counted and pressed so far is of another show, and maybe of other machines."""
+        self._director.forget()
+
+    def once_phones_send(self) -> None:
+        """Beside a burst that was begun a moment ago: what breaks before it sends would break the burst itself."""
+        self.say("waits until phones send")
+        until = time.monotonic() + BEGINS_S
+        while self._director.sends() and not self.snapshot().counter.rate and time.monotonic() < until:
+            self.sleep(LOOK_AGAIN_S)
 
 
 def burst(act: Act) -> str:
@@ -175,6 +183,7 @@ def vote(act: Act) -> str:
 
 def kill_collector(act: Act) -> str:
     node = act.hands.nodes("collector")[0]
+    act.once_phones_send()
     with act.broken("start", node) as start:
         act.say(f"killing {node}")
         act.hands.kill(node)
@@ -198,6 +207,7 @@ def unplug_store(act: Act) -> str:
     def waiting() -> int:
         return sum(queue.waiting for queue in act.snapshot().queues if queue.sink == "hbase")
 
+    act.once_phones_send()
     with act.broken("plug", node) as plug:
         act.hands.unplug(node)
         until = time.monotonic() + UNPLUGGED_S
@@ -290,8 +300,9 @@ class Director:
         self.ending = threading.Event()
         self.snapshot: Callable[[], Snapshot] = _no_snapshot
         self.looking: Callable[[], Any] = _nobody
+        self.begin_anew: Callable[[], None] = lambda: None
         self._moments = {moment.id: moment for moment in moments}
-        self._states = {m.id: MomentState(m.id, m.key, m.name, "ready", m.line) for m in moments}
+        self._states = {moment.id: _ready(moment) for moment in moments}
         self._threads: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
 
@@ -349,6 +360,19 @@ class Director:
             found[broken["node"]] = (*found.get(broken["node"], ()), f"{broken['role']}: {broken['promise']}")
         self.kept.prove(found, now_ms())
 
+    def sends(self) -> bool:
+        """Whether a burst or a vote was begun and has not ended."""
+        return any(self._states[each].state == "running" for each in SENDING if each in self._states)
+
+    def forget(self) -> None:
+        """Every button is as in the beginning, but for those that run, and nothing is proved or counted."""
+        self.kept.prove({}, 0)
+        self.begin_anew()
+        with self._lock:
+            for moment in self._moments.values():
+                if self._states[moment.id].state != "running":
+                    self._states[moment.id] = _ready(moment)
+
     def mend(self, broken: Broken) -> None:
         """Mend what a moment broke, of this stage or of one that was killed."""
         verb, node = broken
@@ -394,6 +418,10 @@ class Director:
     def _set(self, moment: Moment, state: str, line: str, since_ms: int) -> None:
         began_ms = since_ms if state == "running" else self._states[moment.id].began_ms
         self._states[moment.id] = MomentState(moment.id, moment.key, moment.name, state, line, since_ms, began_ms)
+
+
+def _ready(moment: Moment) -> MomentState:
+    return MomentState(moment.id, moment.key, moment.name, "ready", moment.line)
 
 
 def _no_snapshot() -> Snapshot:

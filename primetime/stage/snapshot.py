@@ -105,7 +105,8 @@ class MomentState:
 @dataclass(frozen=True)
 class Snapshot:
     """Everything. A cluster of 1:`scale` stands for the million: `goal` is its part of it. `accepted`: collector →
-    updates a second, None while it says nothing; where collectors tell no metrics it is empty. `verified_ms`: when
+    updates a second, None while it says nothing; where collectors tell no metrics it is empty. `refusing`: collectors
+    that say they take nothing now. `verified_ms`: when
     promises were last proved. `capacity`: a line for each group, as bill.py has it. `expires_ms`: when the machines
     remove themselves."""
 
@@ -119,6 +120,7 @@ class Snapshot:
     nodes: tuple[Node, ...] = ()
     queues: tuple[Queue, ...] = ()
     accepted: Mapping[str, int | None] = field(default_factory=dict)
+    refusing: tuple[str, ...] = ()
     poll: Poll | None = None
     moments: tuple[MomentState, ...] = ()
     next: Next | None = None

@@ -102,6 +102,7 @@ class Watch:
         self._nodes: tuple[Node, ...] = ()
         self._each: dict[str, Window] = {}  # by a collector's address
         self._answered: frozenset[str] = frozenset()  # the addresses that said something when last asked
+        self._refusing: frozenset[str] = frozenset()
         self._expiry = Expiry(billing.topology)
         self._proof = Proof()
         self._viewers = 0
@@ -161,6 +162,7 @@ class Watch:
             nodes=tuple(replace(node, verified=verified.get(node.name)) for node in self._nodes),
             queues=self._queues,
             accepted=self._accepted(now),
+            refusing=tuple(node.name for node in self._nodes if node.kind == "collector" and self._refuses(node)),
             poll=self._poll,
             moments=tuple(self.moments()),
             next=self.script.next(),
@@ -179,6 +181,13 @@ class Watch:
         collectors = [node for node in self._nodes if node.kind == "collector" and each]
         said = {node.name: node.address for node in collectors}
         return {name: each[address].rate(now) if address in answered else None for name, address in said.items()}
+
+    def _refuses(self, node: Node) -> bool:
+        return node.address in self._refusing & self._answered
+
+    def begin_anew(self) -> None:
+        """What was counted so far, and the best of it, are of a show that is over."""
+        self._first, self._best, self._window = None, 0, Window()
 
     def _loop(self, every_s: float, look: Callable[[], None]) -> None:
         while True:
@@ -206,7 +215,7 @@ class Watch:
         each = {address: self._each.get(address, Window()) for address in {*self._each, *counted.each}}
         for address, total in counted.each.items():
             each[address].add(self._counted_s, total)
-        self._each, self._answered = each, frozenset(counted.each)
+        self._each, self._answered, self._refusing = each, frozenset(counted.each), counted.refusing
         self._poll, self._counts_trouble = counted.poll, ""
 
     def _spool(self) -> None:

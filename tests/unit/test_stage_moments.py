@@ -317,6 +317,28 @@ def test_a_reset_takes_the_further_collector_with_it_and_what_was_proved(directo
     assert director.kept.proved == ({}, 0)
 
 
+def test_after_a_reset_every_button_is_as_in_the_beginning(director: Director) -> None:
+    director.begin("vote")
+    director.begin("reset") if ended(director, "vote").state == "failed" else None
+    assert ended(director, "reset").state == "done"
+    assert {each.state for each in director.states() if each.id != "reset"} == {"ready"}
+
+
+def test_a_fault_that_is_pressed_right_after_a_burst_waits_until_phones_send(director: Director, told: Told) -> None:
+    assert isinstance(director.hands, FakeHands)
+    director.hands.hold.set()
+    director.begin("burst")
+    with director.looking():
+        director.begin("kill")
+        wait_for(lambda: state(director, "kill").line == "waits until phones send", "it waits")
+        assert did(director) == ["burst 100000"]
+        wait_for(lambda: director.snapshot().counter.counted == told.counted, "it is read")
+        told.total = 5_000
+        wait_for(lambda: "kill collector-1" in did(director), "it breaks what it is to break", 10)
+    director.hands.hold.clear()
+    assert ended(director, "burst").state == "done"
+
+
 def test_a_reset_beside_which_somebody_sent_is_a_failure(director: Director) -> None:
     assert isinstance(director.hands, FakeHands)
     director.hands.beside = {"events of other shows": 1_200}

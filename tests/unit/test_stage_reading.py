@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from primetime import attendants, expiry
-from primetime.stage.accepted import EVENTS, Growing
+from primetime.stage.accepted import Growing, Said, read
 from primetime.stage.cluster import Compared, Polls, places, queues
 from primetime.stage.hands import figures_of, grouped
 from primetime.stage.moments import told
@@ -82,10 +82,12 @@ def test_a_sum_of_counters_grows_when_one_begins_again() -> None:
     assert growing.add({"a": 7, "b": 12}) == 169
 
 
-def test_events_are_found_among_the_other_metrics() -> None:
+def test_what_a_collector_says_is_found_among_its_other_metrics() -> None:
     name = "primetime_collector_events_total"
     text = f"# TYPE {name} counter\n{name} 1234\nprimetime_collector_event_bytes_total 9\n"
-    assert EVENTS.findall(text) == ["1234"]
+    assert read(f"{text}primetime_collector_ready 1\n") == Said(1234, takes=True)
+    assert read(f"{text}primetime_collector_ready 0\n") == Said(1234, takes=False)
+    assert read("nginx_up 1\n") is None
 
 
 def test_a_certificate_is_told_in_a_line() -> None:

@@ -216,8 +216,9 @@ def test_what_an_hour_costs_and_when_it_is_over_stand_on_the_page(browser: Any, 
     wait_for(lambda: text(browser, "expiry").startswith("removes itself in 1:56:"), "the clock")
     assert re.fullmatch(r"on EC2 \$\d+\.\d\d an hour, up to \$\d+\.\d\d during a show", text(browser, "price"))
     press(browser, "d")
-    row = browser.find_element(By.CSS_SELECTOR, "#capacity tbody tr")
-    assert row.text.startswith("collector 1 2 to 12 c6i.large ")
+    row = "return document.querySelector('#capacity tbody tr')?.innerText ?? ''"
+    group = ["collector", "1", "2", "to", "12", "c6i.large"]
+    wait_for(lambda: browser.execute_script(row).split()[:6] == group, "a group")
     browser.find_element(By.ID, "stay").click()
     wait_for(lambda: running.hands.did == ["stay 3600"], "an hour more")
 
@@ -348,6 +349,21 @@ def test_a_store_is_out_of_reach_only_when_no_shipper_reaches_it(browser: Any, r
     alone = "return document.querySelector('[data-node=\"collector-1\"][data-kind=shipper] .load')?.textContent"
     wait_for(lambda: browser.execute_script(alone) == "says nothing", "a collector that is silent")
     assert browser.execute_script(said) == "0/s stored"
+
+
+def test_a_collector_that_takes_nothing_says_so_and_one_that_does_not_run_keeps_no_promise(
+    browser: Any, running: Running
+) -> None:
+    running.director.kept.prove({node.name: () for node in NODES}, NOW_MS)
+    running.told.each, running.told.refusing = {"10.0.0.2": 0}, ["10.0.0.2"]
+    open_(browser, running)
+    said = "return document.querySelector('[data-kind=collector]')?.innerText ?? ''"
+    wait_for(lambda: "answers 503: wait\n✓ promises kept" in browser.execute_script(said), "it takes nothing")
+    running.told.nodes = [Node("collector-1", "collector", "10.0.0.2", ("base", "collector"), "down"), *NODES[1:]]
+    wait_for(lambda: "does not run" in browser.execute_script(said), "it does not run")
+    assert "prove" not in browser.execute_script(said)
+    assert "promises" not in browser.execute_script(said)
+    assert browser.execute_script(MARKS)[0] == "✕ down"
 
 
 def test_each_node_bears_its_verify_result(browser: Any, running: Running) -> None:
@@ -504,6 +520,9 @@ def test_a_saved_session_plays_without_a_stage_and_asks_nobody(browser: Any, sav
         browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
         if folder := os.environ.get("STAGE_SCREENSHOTS"):
             browser.save_screenshot(str(Path(folder) / f"recorded-{width}.png"))
+        assert browser.execute_script(CUT_OFF) == []
+        if width > 760:
+            assert browser.execute_script("return document.querySelector('h1').getClientRects().length") == 1
         assert browser.execute_script(OVERFLOWING) == []
         assert browser.execute_script(OUTSIDE) == []
         assert browser.execute_script(OVERLAPPING) == []

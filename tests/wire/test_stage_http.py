@@ -178,14 +178,20 @@ def test_what_came_before_anybody_looked_is_not_counted_and_the_best_five_second
         running.told.total += 30_000
         wait_for(lambda: counts(last=30_000), "what came is counted", 4)
         wait_for(lambda: counts(last=0), "the best five seconds stay", 20)
+        running.director.begin("reset")
+        wait_for(lambda: running.snapshot()["counter"]["best"] == 0, "they are of another show", 20)
+        assert running.snapshot()["counter"]["total"] == 0
 
 
 def test_a_collector_that_says_nothing_is_told_from_one_that_accepts_nothing(running: Running) -> None:
     running.told.each = {"10.0.0.2": 7}
     with stream(running):
         wait_for(lambda: running.snapshot()["accepted"] == {"collector-1": 0}, "it accepts nothing", 20)
+        running.told.refusing = ["10.0.0.2"]
+        wait_for(lambda: running.snapshot()["refusing"] == ["collector-1"], "it says that it takes nothing", 20)
         running.told.each = {}
         wait_for(lambda: running.snapshot()["accepted"] == {"collector-1": None}, "it says nothing", 20)
+        assert running.snapshot()["refusing"] == []
 
 
 def test_a_session_is_saved_with_the_token_only_and_without_it_nothing_is_told(running: Running) -> None:

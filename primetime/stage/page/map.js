@@ -71,8 +71,9 @@ export class PathMap {
     const load = host.querySelector(".load")
     const away = AWAY[node.state]
     const accepted = snapshot.accepted?.[node.name]
-    load.classList.toggle("why", Boolean(failing || away || (node.kind === "collector" && accepted === null)))
-    load.textContent = away ?? doing(node, mine, failing, accepted)
+    const refuses = node.kind === "collector" && snapshot.refusing?.includes(node.name)
+    load.classList.toggle("why", Boolean(failing || away || refuses || (node.kind === "collector" && accepted === null)))
+    load.textContent = away ?? (refuses ? "answers 503: wait" : doing(node, mine, failing, accepted))
     load.title = failing ? failing.failing : ""
     host.querySelector(".checks").textContent = checks(node)
     const waiting = node.kind === "shipper" ? Math.max(0, ...mine.map((queue) => queue.waiting)) : 0
@@ -145,11 +146,12 @@ function waits(queues, failing) {
 
 // The promises of a place that are not kept: a shipper has its own role's, the host's others stand with its other places.
 // None when nobody has looked.
-const broken = (node) => node.verified?.filter((promise) => promise.startsWith("shipper:") === (node.kind === "shipper"))
+// What does not run keeps none now, whatever was proved before.
+const broken = (node) => node.state !== "up" ? undefined : node.verified?.filter((promise) => promise.startsWith("shipper:") === (node.kind === "shipper"))
 
 function checks(node) {
   const found = broken(node)
-  return !found ? "not proved yet" : found.length ? `✕ ${found.length} not kept` : "✓ promises kept"
+  return node.state !== "up" ? "" : !found ? "not proved yet" : found.length ? `✕ ${found.length} not kept` : "✓ promises kept"
 }
 
 function mark(node) {

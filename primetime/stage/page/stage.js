@@ -3,6 +3,7 @@
 import { PathMap, element } from "/map.js"
 
 const number = new Intl.NumberFormat("en-US")
+const WHEN = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" })
 const $ = (id) => document.getElementById(id)
 const still = matchMedia("(prefers-reduced-motion: reduce)")
 const STALE_MS = 3000
@@ -74,7 +75,7 @@ function show(now) {
   const part = percent(now.counter.last)
   $("fill").style.width = `${part}%`
   const best = now.counter.best ?? 0 // a session that an earlier version saved has none
-  const burst = best >= now.goal / 100
+  const burst = best >= now.goal / 10
   text("best", burst ? `best ${number.format(best)} ·` : "")
   $("best-mark").hidden = !burst
   $("best-mark").style.left = `max(0px, ${percent(best)}% - 3px)`
@@ -255,7 +256,7 @@ function clock() {
   const stale = performance.now() - heardMs
   const lost = stale > STALE_MS && !recording
   document.body.classList.toggle("stale", lost && snapshot !== null)
-  const played = recording && `▶ recorded ${new Date(snapshot.at_ms).toLocaleString()} · ${snapshot.topology}`
+  const played = recording && `▶ recorded ${WHEN.format(snapshot.at_ms)}`
   text("contact", played ? played : lost ? `✕ no contact for ${(stale / 1000).toFixed(0)} s` : snapshot ? `● live · ${snapshot.topology}` : "○ connecting")
   if (!snapshot) return
   const { proof, next } = snapshot
