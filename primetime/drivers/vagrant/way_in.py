@@ -34,12 +34,14 @@ grep -qxF "$0" /root/.ssh/authorized_keys || echo "$0" >> /root/.ssh/authorized_
 cut -d " " -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub
 """
 # $1 the key that everybody's vagrant comes into new machines with: not needed beside ours (vagrant/lxc-template).
-_CLOSE = """
+# $2 the machine's name: a snapshot that is restored has its container's.
+_SETTLE = """
 theirs=/home/vagrant/.ssh/authorized_keys
 if grep -qxF "$1" $theirs && grep -qxF "$0" $theirs; then
     rest=$(grep -vxF "$1" $theirs)
     echo "$rest" > $theirs
 fi
+test "$(uname -n)" = "$2" || { echo "$2" > /etc/hostname; hostname "$2"; }
 """
 
 
@@ -73,7 +75,8 @@ def _known(file: Path) -> dict[str, str]:
 def _through_lxc(project: Project, machines: list[str], public: str) -> dict[str, str]:
     """Machine → host key, once containers have our public one: without vagrant, which takes seconds to say its way."""
     ids, first = project.ids(), first_key().read_text().strip()
-    return {name: _host_key(name, containers.run(ids[name], _ADMIT + _CLOSE, public, first)) for name in machines}
+    script = _ADMIT + _SETTLE
+    return {name: _host_key(name, containers.run(ids[name], script, public, first, name)) for name in machines}
 
 
 def _through_ssh(project: Project, machines: list[str], public: str) -> dict[str, str]:
