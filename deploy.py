@@ -41,10 +41,6 @@ if "hdfs_namenode" in host.groups:
     hdfs_namenode()
 if "hdfs_datanode" in host.groups:
     hdfs_datanode()
-if "redis" in host.groups:
-    redis()
-if "redis_exporter" in host.groups:
-    redis_exporter()
 if "zookeeper_exporter" in host.groups:
     zookeeper_exporter()
 if "zookeeper" in host.groups:
@@ -59,6 +55,10 @@ if "hbase_regionserver" in host.groups:
     hbase_regionserver()
 if "hbase_thrift" in host.groups:
     hbase_thrift()
+if "redis" in host.groups:
+    redis()
+if "redis_exporter" in host.groups:
+    redis_exporter()
 if "collector" in host.groups:
     collector()
 if "hbase_master" in host.groups:
