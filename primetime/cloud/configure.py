@@ -25,10 +25,7 @@ from primetime.topology import load
 from primetime.verify.run import verify
 
 AGAIN_S = 10.0
-# Its disk goes with it: what its daemons have said of their failing is nowhere else. Their own words, not systemd's.
-_UNITS = "systemctl list-units --all --plain --no-legend --state=failed,activating | cut -d ' ' -f 1"
-_SAID = 'journalctl --no-pager --quiet -o cat -n 10 _SYSTEMD_UNIT=$unit | sed "s/^/$unit: /"'
-_FAILING = ["sh", "-c", f"for unit in $({_UNITS}); do {_SAID}; done"]
+_SHOWN = ("systemctl", "show", "--property=Id,ActiveState,NRestarts", "*.service")
 _LAST = 3  # lines of theirs that go into one line
 
 
@@ -44,7 +41,7 @@ def main() -> int:
         if not complaints:
             print("every promise is kept", flush=True)
             return 0
-        failing = subprocess.run(_FAILING, capture_output=True, text=True, errors="replace").stdout.splitlines()
+        failing = _words_of(failing_units(_said(*_SHOWN)))
         print("\n".join([*complaints, *failing, in_short(tried, complaints, failing)]), flush=True)
         if time.monotonic() + AGAIN_S > until:
             return 1
@@ -65,6 +62,26 @@ def attempt(topology: str, instance: str, progress: Callable[[str], None]) -> li
     verified = verify(living.inventory(declared, services, here=True), topology, progress, here=here)
     every = [str(each).removeprefix(f"{here}: ") for each in (*verified.failed, *verified.following)]
     return [f"not kept: {each}" for each in every]
+
+
+def failing_units(shown: str) -> list[str]:
+    """Those that failed, or come and go, of what systemctl shows: one that is started anew looks alive in between."""
+    found = []
+    for block in shown.split("\n\n"):
+        unit = dict(line.partition("=")[::2] for line in block.splitlines())
+        if unit.get("ActiveState") in ("failed", "activating") or int(unit.get("NRestarts") or 0):
+            found.append(unit["Id"])
+    return found
+
+
+def _words_of(units: Sequence[str]) -> list[str]:
+    """What they have said last themselves: the disk goes with the machine, and it is nowhere else."""
+    asked = ("journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=10")
+    return [f"{unit}: {line}" for unit in units for line in _said(*asked, f"_SYSTEMD_UNIT={unit}").splitlines()]
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
 
 
 def in_short(tried: int, complaints: Sequence[str], failing: Sequence[str] = ()) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from primetime.cloud.configure import in_short
+from primetime.cloud.configure import failing_units, in_short
 from primetime.cloud.newcomers import reason
 
 BEGUN = "2026-11-29T20:00:00Z i-1 of evening collector: bundle 1\n"
@@ -40,3 +40,10 @@ FAILED = "Redis | Install Redis failed:\n    Reading\n    no mirror\n"
 )
 def test_what_a_try_lacked_is_one_line(complaints: list[str], failing: list[str], says: str) -> None:
     assert reason(in_short(2, complaints, failing)) == says
+
+
+def test_a_unit_that_is_started_again_and_again_is_failing_while_it_looks_alive() -> None:
+    shown = "Id=a.service\nActiveState=active\nNRestarts={}\n\nId=b.service\nActiveState={}\nNRestarts=0\n"
+    assert failing_units(shown.format(0, "active")) == []
+    assert failing_units(shown.format(3, "failed")) == ["a.service", "b.service"]
+    assert failing_units("") == []
