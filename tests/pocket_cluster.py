@@ -36,6 +36,11 @@ class Cluster:
         """As it is kept in the bucket."""
         return (self.services.read(self.topology.name, names.log(group, instance)) or b"").decode()
 
+    def declare(self, text: str) -> None:
+        """Another topology of the same name, and `up`."""
+        self.bench.topology.write_text(text)
+        self.bench.run("up", "--yes")
+
     def members(self) -> dict[str, str]:
         """Instance → what it is doing, of the collectors."""
         return {each.id: each.state for each in self.services.scaling.list_auto_scale_group_members(self.group)}

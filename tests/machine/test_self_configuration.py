@@ -6,10 +6,12 @@ Each configures itself from its user-data and proves its own roles; nothing of o
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -24,12 +26,15 @@ from tests.conftest import Bench
 from tests.hbase_gateway import GatewayServer
 from tests.moto_server import REGION
 from tests.nspawn_hosts import ssh
-from tests.pocket import pocket
+from tests.pocket import PIN, pocket
 from tests.pocket_cluster import Cluster
 from tests.pocket_hooks import ENDING, SERVING
 
 NAME = "test-pocket"
 GROUP = f"{NAME}-collector"
+IMAGE, PINNED, OPEN = "ami-0123456789abcdef0", "ami-00000000000000bad", "ami-0000000000000dead"
+IDENTITY = ("/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key.pub")
+SERVER = "systemd-run --unit others-server python3 -m http.server 9999"  # what an image has, and should not
 EVENT = {"id": "01JDFG0000000000000000000A", "show": "rehearsal", "pos_ms": 1, "user": "u", "type": "vote"}
 TOPOLOGY = f"""\
 name: {NAME}
@@ -37,7 +42,7 @@ provider: ec2
 region: {REGION}
 zones: [{REGION}a, {REGION}b]
 network: 10.77.1.0/24
-image: ami-0123456789abcdef0
+image: {IMAGE}
 controllers: [10.77.0.1/32]
 shows: [rehearsal]
 partial: true
@@ -49,7 +54,7 @@ groups:
     cores: 1
     memory_mb: 512
     min: 1
-    max: 2
+    max: 4
     spool_gb: 20
 """
 
@@ -204,6 +209,113 @@ def test_a_spool_is_taken_over_by_hand_where_no_guard_does(cluster: Cluster) -> 
         ssh(cluster.aws.hosts[there.id], "systemctl start primetime-guard")
     assert told == f"{made['VolumeId']}: all of it is shipped, and the volume is deleted"
     assert made["VolumeId"] not in cluster.spools()
+
+
+def of_image(image: str) -> str:
+    """The topology with another image, whose machines are given up early."""
+    return TOPOLOGY.replace(IMAGE, image).replace("spool_gb: 20", "spool_gb: 20\n    configured_within: 1m")
+
+
+@contextmanager
+def untouched(cluster: Cluster) -> Iterator[list[str]]:
+    """The members in service now, which serve on in the block, by the same process, and after it."""
+    told = "systemctl show -P MainPID,InvocationID primetime-collector"
+    before = {each: cluster.aws.shell(each, told) for each in cluster.serving()}
+    yield list(before)
+    assert {each: cluster.aws.shell(each, told) for each in before} == before
+    found = {each.id: each.address for each in living.machines(cluster.services, cluster.topology)}
+    assert {posted(found[each], 8080) for each in before} == {204}
+    assert before.keys() <= set(cluster.serving())
+
+
+def given_up(cluster: Cluster) -> list[str]:
+    """Instances whose launch was abandoned, in that order."""
+    completed = cluster.aws.hooks.completed
+    return [instance for instance, hook, result in completed if (hook, result) == ("configure", "ABANDON")]
+
+
+@pytest.mark.long
+def test_newcomers_whose_converge_fails_never_serve_and_it_is_told_why(cluster: Cluster) -> None:
+    cluster.aws.put_in[PINNED] = PIN
+    with untouched(cluster) as before:
+        wanted, earlier = len(before) + 1, given_up(cluster)
+        cluster.declare(of_image(PINNED))
+        try:
+            failed = cluster.bench.run("scale", "collector", str(wanted), check=False)
+            newcomers = [each for each in given_up(cluster) if each not in earlier]
+            status = cluster.bench.json("status", check=False)
+            log = cluster.bench.run("status", "--log", newcomers[0]).stdout
+        finally:
+            cluster.declare(TOPOLOGY)  # waits until as many serve as are wanted
+        assert (failed.returncode, len(newcomers)) == (1, 2)
+        why = "Collector | Install nginx and its Lua module failed"
+        for told in (failed.stderr.splitlines()[-1], *status["lacking"]):
+            assert f"collector-{newcomers[-1]} did not prove its roles and was given up" in told and why in told
+            assert f"--log {newcomers[-1]} shows its log" in told
+        assert why in log and "launch: ABANDON" in log
+        assert not {(each, "configure", "CONTINUE") for each in newcomers} & set(cluster.aws.hooks.completed)
+        assert len(cluster.serving()) == wanted
+    go(cluster, before)
+
+
+@pytest.mark.long
+def test_a_newcomer_that_does_not_keep_its_promises_never_serves(cluster: Cluster) -> None:
+    cluster.aws.put_in[OPEN] = SERVER
+    with untouched(cluster) as before:
+        earlier = given_up(cluster)
+        cluster.declare(of_image(OPEN))
+        try:
+            cluster.bench.run("scale", "collector", str(len(before) + 1), "--no-wait")
+            cluster.wait_until(lambda: len(given_up(cluster)) > len(earlier), "nobody is given up")
+            [told] = cluster.bench.json("status", check=False)["lacking"]
+        finally:
+            cluster.declare(TOPOLOGY)
+        assert "something listens on 9999 (tcp)" in told
+        assert len(cluster.serving()) == len(before) + 1
+    go(cluster, before)
+
+
+def go(cluster: Cluster, before: list[str]) -> None:
+    """Those that came since."""
+    for each in set(cluster.serving()) - set(before):
+        cluster.services.scaling.ex_terminate_member(each, shrink=True)
+
+
+def changes(log: str) -> int:
+    """How many operations of its first converge had something to change."""
+    found = re.search(r"(\d+) of \d+ operations would change something", log)
+    assert found, log
+    return int(found[1])
+
+
+@pytest.mark.long
+def test_members_of_a_baked_image_have_nothing_of_its_builder_and_little_to_do(cluster: Cluster) -> None:
+    with untouched(cluster) as before:
+        with ThreadPoolExecutor(1) as pool:
+            baked = pool.submit(cluster.bench.json, "up", "--yes", "--bake")
+            cluster.wait_until(lambda: bool(cluster.aws.baking & cluster.aws.reached), "nothing is baked")
+            [builder] = cluster.aws.baking
+            identity = cluster.aws.shell(builder, f"cat {' '.join(IDENTITY)}").splitlines()
+            [image] = baked.result()["images"]
+        assert cluster.aws.images[image].node == builder and builder not in cluster.aws.hosts
+        parameters = cluster.aws.client("ssm").get_parameters_by_path(
+            Path=names.parameters(NAME), Recursive=True, WithDecryption=True
+        )["Parameters"]
+        secrets = [line for each in parameters for line in each["Value"].splitlines() if len(line) > 20]
+        told = [each.encode() for each in (*secrets, *identity) if "PRIVATE KEY" not in each]
+        disk = cluster.aws.disk(image)
+        holding = [(path, each) for path in disk for each in told if each in bytes(path) + b"\n" + path.read_bytes()]
+        assert holding == []
+        assert [path for path in disk if {"ssh_host_ed25519_key", "authorized_keys", "spool.ulid"} & {path.name}] == []
+        assert any(path.name == "nginx.conf" for path in disk)  # it looked where something is
+
+        cluster.bench.run("scale", "collector", str(len(before) + 1))
+        [newcomer] = set(cluster.serving()) - set(before)
+        assert cluster.aws.image_of[newcomer] == image
+        assert not set(identity) & set(cluster.aws.shell(newcomer, f"cat {' '.join(IDENTITY)}").splitlines())
+        few, all_of_it = (changes(cluster.log("collector", each)) for each in (newcomer, before[0]))
+        assert 2 * few < all_of_it
+    go(cluster, before)
 
 
 def test_a_bundle_that_was_changed_is_refused_and_its_launch_abandoned(cluster: Cluster) -> None:
