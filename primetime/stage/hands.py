@@ -247,7 +247,7 @@ class Hands:
             "services": [line.split(" ", 1) for line in services.splitlines()],
             "log": log.splitlines(),
             "shipper": json.loads(status) if status.strip() else None,
-            "figures": list(figures_of(figures)),
+            "figures": list(figures_of(figures, around=self.local)),
         }
 
     def end(self) -> None:
@@ -311,14 +311,16 @@ def _kept_from(topology: Topology) -> tuple[str, str]:
     return whole, "" if by == "nspawn" else f"hosts of nspawn alone get a small disk: these are by {by}"
 
 
-def figures_of(text: str) -> Iterator[tuple[str, str]]:
-    """Name and value of what _LOOK prints last: load, memory in KiB, the disk."""
+def figures_of(text: str, around: bool) -> Iterator[tuple[str, str]]:
+    """Name and value of what _LOOK prints last: load, memory in KiB, the disk. A local host is a container: they are of
+    the machine `around` it, and say so."""
     load, memory, disk = text.splitlines()
     free, total = (int(kib) / (1 << 20) for kib in memory.split())
     used, left = disk.split()
-    yield "load", load
-    yield "memory", f"{free:.1f} of {total:.1f} GiB free"
-    yield "disk", f"{used} used, {left} free"
+    of = " of the machine around it" if around else ""
+    yield f"load{of}", load
+    yield f"memory{of}", f"{free:.1f} of {total:.1f} GiB free"
+    yield f"disk{of}", f"{used} used, {left} free"
 
 
 def grouped(words: str) -> str:

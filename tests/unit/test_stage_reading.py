@@ -100,10 +100,12 @@ def test_numbers_are_grouped_as_people_read_them() -> None:
     assert grouped("48120 of 100000 answered in 999 s") == "48,120 of 100,000 answered in 999 s"
 
 
-def test_figures_of_a_host_have_names() -> None:
-    assert dict(figures_of("0.71\n17662476 24684092\n  23%  31G\n")) == {
-        **{"load": "0.71", "memory": "16.8 of 23.5 GiB free", "disk": "23% used, 31G free"},
-    }
+def test_figures_of_a_host_have_names_and_say_whose_they_are() -> None:
+    told = "0.71\n17662476 24684092\n  23%  31G\n"
+    values = ["0.71", "16.8 of 23.5 GiB free", "23% used, 31G free"]
+    assert list(figures_of(told, around=False)) == list(zip(("load", "memory", "disk"), values, strict=True))
+    around = [f"{name} of the machine around it" for name in ("load", "memory", "disk")]
+    assert list(figures_of(told, around=True)) == list(zip(around, values, strict=True))
 
 
 def test_the_expiry_is_read_when_its_file_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
