@@ -102,6 +102,14 @@ def test_nagios_speaks_every_language_that_a_prober_asks_in() -> None:
     assert {"tcp", "metrics", *PROBED.values()} <= commands
 
 
+def test_nagios_says_whom_it_asks_in_http() -> None:
+    """HDFS' DataNode answers 400 to whoever sends no Host."""
+    text = (REPO / "templates" / "nagios" / "objects.cfg.j2").read_text()
+    asked = re.findall(r"check_http (.*)", text)
+    assert len(asked) == 2
+    assert [words for words in asked if not words.startswith("-H $HOSTADDRESS$ ")] == []
+
+
 def test_nagios_beside_monitoring_asks_what_it_brings_too_and_nothing_of_its_own_host_alone() -> None:
     asked = asked_by_nagios("monitoring, nagios")
     assert asked["cache-1", "base/exporter http"] == "metrics!9100!/metrics"
