@@ -53,6 +53,7 @@ def remove_collector(act: Act) -> str:
 def fill_disk(act: Act) -> str:
     node = act.hands.nodes("collector")[0]
     felt = 0.0
+    act.once_phones_send()
     with act.broken("empty", node) as empty:
         act.say(f"the spool of {node} moves onto a small disk of its own")
         fill = act.hands.fill(node)
