@@ -27,7 +27,7 @@ from primetime.rehearsal.share import ACKED
 from primetime.topology import load
 from tests.conftest import Bench
 from tests.moto_server import REGION
-from tests.pocket import pocket
+from tests.pocket import PIN, pocket
 from tests.pocket_balancer import Balancer, balancer
 from tests.pocket_cluster import Cluster
 from tests.pocket_hooks import ENDING, SERVING
@@ -36,7 +36,8 @@ pytestmark = pytest.mark.long
 
 NAME = "test-pocket-traffic"
 SHOW = "rehearsal"
-BALANCER = "10.78.0.10"
+IMAGE, BAD, NEWER = "ami-0123456789abcdef0", "ami-00000000000000bad", "ami-0123456789abcdef1"
+BALANCER = "10.78.0.200"  # hosts' links are named after its last byte, which no instance has
 BURST_S, UPDATES, CONNECTIONS = 10, 5000, 32
 SPOOL = "/var/spool/primetime"
 TOPOLOGY = f"""\
@@ -45,7 +46,7 @@ provider: ec2
 region: {REGION}
 zones: [{REGION}a, {REGION}b]
 network: 10.78.1.0/24
-image: ami-0123456789abcdef0
+image: {IMAGE}
 controllers: [10.78.0.1/32]
 shows: [{SHOW}]
 groups:
@@ -67,6 +68,11 @@ settings:
   hdfs_replication: 1
 """
 NUMBERS = itertools.count()  # of bursts: each is in seconds of the show that are its own
+
+
+def of_image(image: str) -> str:
+    """The topology with another image, whose machines are given up early."""
+    return TOPOLOGY.replace(IMAGE, image).replace("spool_gb: 20", "spool_gb: 20\n    configured_within: 1m")
 
 
 class Phones:
@@ -206,3 +212,65 @@ def test_of_one_that_dies_in_the_middle_of_its_drain_nothing_is_missing(served: 
     assert (dying, DRAIN.name, "CONTINUE") not in cluster.aws.hooks.completed
     assert by_spool(ledger(cluster, phones))[ulid]
     assert cluster.bench.json("ledger", "reconcile")["differences"] == []
+
+
+class Fewest:
+    """How many members served at least while the block lasted."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster, self._ending = cluster, threading.Event()
+        self.members = len(cluster.serving())
+
+    def __enter__(self) -> Fewest:
+        self._watching = threading.Thread(target=self._watch)
+        self._watching.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._watching.join()
+
+    def _watch(self) -> None:
+        while not self._ending.wait(0.5):
+            self.members = min(self.members, len(self._cluster.serving()))
+
+
+def test_a_roll_stops_at_a_bad_one_is_resumed_and_put_back_and_nothing_is_missing(
+    served: tuple[Cluster, Balancer],
+) -> None:
+    cluster, before = served
+    cluster.aws.put_in[BAD] = PIN
+    with Phones(before.way_in, runs(cluster.topology)) as phones:
+        scaled(cluster, before, 2)
+        first = set(cluster.members())
+        with Fewest(cluster) as fewest:
+            cluster.declare(of_image(BAD))
+            stopped = cluster.bench.run("roll", "--yes", check=False)
+            bad, *more = [each for each, image in cluster.aws.image_of.items() if image == BAD]
+            assert stopped.returncode == 1
+            assert f"roll stopped: {bad} of group collector did not prove its roles, or died" in stopped.stderr
+            assert (
+                "Install nginx and its Lua module failed" in stopped.stderr and "the others serve on" in stopped.stderr
+            )
+            for each in cluster.members().keys() & set(more):  # its group had launched it in the place of the bad one
+                assert cluster.members()[each] == ENDING
+                cluster.time_is_over(each)
+            assert cluster.members() == dict.fromkeys(first, SERVING)
+            phones.more()
+            cluster.declare(of_image(NEWER))
+            refused = cluster.bench.run("roll", "--yes", check=False)
+            assert (refused.returncode, "the last roll stopped" in refused.stderr) == (3, True)
+            cluster.bench.run("roll", "--yes", "--resume")
+            assert [cluster.aws.image_of[each] for each in cluster.serving()] == [NEWER, NEWER]
+            phones.more()
+            cluster.bench.run("roll", "--yes", "--back")
+            assert [cluster.aws.image_of[each] for each in cluster.serving()] == [IMAGE, IMAGE]
+            assert not first & cluster.members().keys()
+            phones.more()
+    assert fewest.members == 2
+    phones.assert_all_is_acknowledged()
+    ledger(cluster, phones)
+    assert cluster.bench.json("ledger", "reconcile")["differences"] == []
+    cluster.wait_until(lambda: len(cluster.spools()) == 2, lambda: f"volumes of who went: {cluster.spools()}")
+    cluster.declare(TOPOLOGY)
+    assert cluster.bench.run("plan").stdout.rstrip().endswith("no changes")
