@@ -297,7 +297,8 @@ def test_members_of_a_baked_image_have_nothing_of_its_builder_and_little_to_do(c
             [builder] = cluster.aws.baking
             identity = cluster.aws.shell(builder, f"cat {' '.join(IDENTITY)}").splitlines()
             [image] = baked.result()["images"]
-        assert cluster.aws.images[image].node == builder and builder not in cluster.aws.hosts
+        assert cluster.aws.images[image].node == builder
+        cluster.wait_until(lambda: builder not in cluster.aws.hosts, f"{builder} still runs")
         parameters = cluster.aws.client("ssm").get_parameters_by_path(
             Path=names.parameters(NAME), Recursive=True, WithDecryption=True
         )["Parameters"]
