@@ -129,7 +129,7 @@ def test_a_leaked_secret_is_named_and_its_host_is_kept_on_demand(tmp_path: Path)
     deploy, put = "roles/redis/deploy.py", '    config = files.template(\n        name="Write redis.conf"'
     leak = 'src=StringIO(here.secret("redis_controller").text), dest="/etc/leak", mode="644"'
     plant(repository, deploy, put, f'    files.put(name="Leak", {leak})\n{put}')
-    plant(repository, deploy, "from collections.abc", "from io import StringIO\nfrom collections.abc")
+    plant(repository, deploy, "import json", "import json\nfrom io import StringIO")
     try:
         code, found, _ = validate(repository, "redis", "--keep")
         told = {each["name"]: each["said"] for each in found["redis"]["steps"]}
